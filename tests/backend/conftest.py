@@ -20,7 +20,7 @@ from sqlmodel import delete
 from rankscope.app import create_app
 from rankscope.contract.experiments.tables import Experiment, Trial, TrialRows
 from rankscope.contract.sweeps.tables import Sweep, SweepTrial
-from rankscope.contract.tables import Job, Run, Worker
+from rankscope.contract.tables import Job, Probe, Run, Worker
 from rankscope.serve import server_config
 from rankscope.settings import Settings
 from rankscope.store.database.engine import writing
@@ -117,7 +117,7 @@ class Server:
         """Removes all runs, their files, jobs, workers, and failed sign-ins; streams end with their runs."""
         resources = self.app.state.resources
         with writing(resources.engine) as session:
-            for table in (Run, Job, Worker, TrialRows, Trial, Experiment, SweepTrial, Sweep):
+            for table in (Run, Job, Probe, Worker, TrialRows, Trial, Experiment, SweepTrial, Sweep):
                 session.execute(delete(table))
         self._loop.call_soon_threadsafe(resources.feeds.ring)
         wait_for("all streams to end", lambda: len(resources.feeds) == 0, deadline_s=10, every_s=0.01)

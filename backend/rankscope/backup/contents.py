@@ -9,7 +9,8 @@ from sqlmodel import SQLModel
 BACKUP_FORMAT = 1
 NOTE, DATABASE, RUNS = "backup.json", "database.db", "runs"
 BATCH = 1000
-# Jobs and deletions are left out: they exist for a short time only. So are answers of experiments: they are computed again.
+# Jobs and deletions are left out: they exist for a short time only. So are answers of experiments, which are computed again,
+# and probes, which are about one machine.
 _NAMES = (
     "run",
     "run_tag",

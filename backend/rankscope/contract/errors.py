@@ -7,7 +7,7 @@ RankScopeError                500
 |- Forbidden                  403   signed in, but from another site
 |- NotFound                   404
 |- InvalidTransition          409   the run's status does not allow this
-|- InUse                      409   a data set that runs were launched with
+|- InUse                      409   a data set that runs were launched with, or all slots of the workers
 |- InputsChanged              409   the run's model or data has changed since the launch
 |- LeaseLost                  409   the attempt no longer owns its run and must stop writing
 |- TooLarge                   413   a body above the limit

@@ -38,6 +38,10 @@ class JobKind:
     """A job that no worker takes for this long fails."""
     kept_s: float = 600.0
     """A job that has ended is deleted after this time."""
+    not_taken: str = "Start one with `rankscope worker`, then try again."
+    """The next step if no worker has taken it within `wait_s`."""
+    takes_slot: bool = False
+    """Whether it trains: it needs a free slot of a worker, with its GPU, and others wait until it has ended."""
     uses_hub: bool = False
     """Whether HF_HUB_OFFLINE is the user's choice for it. The libraries of all other children never contact the hub."""
 
@@ -71,10 +75,19 @@ DOWNLOAD_DATA = JobKind(
     kept_s=24 * 3600.0,
     uses_hub=True,
 )
+PROBE = JobKind(
+    name="probe",
+    process="The process that measures",
+    retry="Measure again.",
+    timeout_s=900.0,
+    not_taken="Measure again once a run has ended, or start another worker with `rankscope worker`.",
+    takes_slot=True,
+)
 SHORT: dict[str, JobKind] = {kind.name: kind for kind in (PREDICT, TOKENIZE_ROWS)}
 """Jobs that someone waits for."""
 IMPORTS: dict[str, JobKind] = {IMPORT_DATA.name: IMPORT_DATA}
 DOWNLOADS: dict[str, JobKind] = {kind.name: kind for kind in (DOWNLOAD_MODEL, DOWNLOAD_DATA)}
-LANES = (SHORT, IMPORTS, DOWNLOADS)
+PROBES: dict[str, JobKind] = {PROBE.name: PROBE}
+LANES = (SHORT, IMPORTS, DOWNLOADS, PROBES)
 """A worker runs one job of each lane at a time: predictions don't wait for imports, nor imports for downloads."""
 KINDS = {name: kind for lane in LANES for name, kind in lane.items()}

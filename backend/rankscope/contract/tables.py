@@ -336,3 +336,19 @@ class Job(SQLModel, table=True):
     result: Payload | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     error: StoredError | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     """Why it failed."""
+
+
+class Probe(SQLModel, table=True):
+    """A measurement of a few steps of a training, for estimates of runs of the same shape. The newest are kept."""
+
+    __tablename__ = "probe"
+    __table_args__ = (Index("ix_probe_model", "model_id", "created_at"),)
+
+    id: str = Field(primary_key=True, max_length=16)
+    created_at: float
+    model_id: str = Field(max_length=200)
+    method: str = Field(max_length=32)
+    task: str = Field(max_length=64)
+    config: StoredConfig = Field(sa_column=Column(JSON, nullable=False))
+    result: Payload = Field(sa_column=Column(JSON, nullable=False))
+    """A `contract.probes.ProbeResult`."""

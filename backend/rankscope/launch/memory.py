@@ -51,6 +51,11 @@ class MemoryEstimate:
     tokens: int
     """Length of the longest row, for which the peak is estimated."""
 
+    @property
+    def estimated(self) -> int:
+        """The part of the measured peak that is not counted: on a GPU, torch doesn't count the CUDA context."""
+        return self.parts.activations + (self.parts.process if self.device == "cpu" else 0)
+
 
 def estimate_memory(
     plan: RunPlan, device: DeviceKind, config: RunConfig | None = None, correction: float = 1.0
@@ -89,7 +94,7 @@ def estimate_memory(
         gradients=4 * trained,
         optimizer=8 * trained,
         activations=int(activations * correction),
-        process=int(_PROCESS_BYTES[device] * correction),
+        process=int(_PROCESS_BYTES[device] * (correction if device == "cpu" else 1.0)),
     )
     return MemoryEstimate(device, parts, step.tokens)
 

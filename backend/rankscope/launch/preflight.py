@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -19,6 +19,7 @@ from rankscope.launch.plan import RunPlan
 from rankscope.launch.savings import Saving, savings
 from rankscope.store import earlier_runs, workers
 from rankscope.store.database.engine import reading
+from rankscope.store.earlier_runs import Probed
 
 Fit = Literal["fits", "tight", "busy", "too_large", "unknown"]
 """`tight`: within a tenth of the free memory. `busy`: fits the device, but not what is free now. `unknown`: no worker has
@@ -41,11 +42,20 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Correction:
+    """The factor of what is not counted exactly."""
+
+    factor: float
+    based_on: int
+    """Number of earlier runs that determined it; 0 without one."""
+    is_measured: bool = False
+    """Whether a measurement of the same shape determined it."""
+
+
+@dataclass(frozen=True)
 class MemoryCheck:
     estimate: MemoryEstimate
-    correction: float
-    based_on: int
-    """Number of earlier runs that determined the correction; 0 without one."""
+    correction: "Correction"
     device: Device | None
     fit: Fit
     savings: list[Saving]
@@ -77,6 +87,8 @@ class TimeCheck:
     """Whether `total_s` includes loading, evaluations and checkpoints."""
     based_on: int
     """Number of earlier runs."""
+    probe: Probed | None
+    """The newest measurement before a launch."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,7 @@ class Preflight:
     memory: MemoryCheck | None
     """None if the model's sizes are unknown."""
     time: TimeCheck | None
-    """None if no earlier run had the same shape."""
+    """None if neither an earlier run nor a measurement had the same shape."""
     disk: DiskCheck | None
     """None if the disk can't be read."""
 
@@ -128,15 +140,19 @@ def stored_estimate(engine: Engine, plan: RunPlan, *, now: float, lost_after_s: 
         estimate = estimate_memory(plan, kind)
         if estimate is None:
             return None
-        correction, _ = _correction(session, plan, kind)
-    counted = estimate.parts.counted
+        correction = _correction(session, plan, kind)
     return StoredMemoryEstimate(
         device=kind,
         family=family_of(plan),
-        counted_bytes=counted,
-        estimated_bytes=estimate.parts.total - counted,
-        correction=correction,
+        counted_bytes=estimate.parts.counted,
+        estimated_bytes=estimate.estimated,
+        correction=correction.factor,
     )
+
+
+def find_device_kind(session: Session, config: RunConfig, *, now: float, lost_after_s: float) -> DeviceKind:
+    """Returns the kind of device that a run gets on the workers that are online."""
+    return device_kind(config, _devices(session, now=now, lost_after_s=lost_after_s))
 
 
 def device_kind(config: RunConfig, devices: Sequence[Device]) -> DeviceKind:
@@ -164,12 +180,26 @@ def correction_from(peaks: Sequence[tuple[StoredMemoryEstimate, int]]) -> tuple[
     ]
     if len(ratios) < _FEWEST_RUNS:
         return 1.0, 0
+    return _limited(median(ratios)), len(ratios)
+
+
+def _limited(ratio: float) -> float:
     low, high = _CORRECTION_LIMITS
-    return min(max(median(ratios), low), high), len(ratios)
+    return min(max(ratio, low), high)
 
 
-def _correction(session: Session, plan: RunPlan, kind: DeviceKind) -> tuple[float, int]:
-    return correction_from(earlier_runs.measured_peaks(session, device=kind, family=family_of(plan)))
+def _correction(session: Session, plan: RunPlan, kind: DeviceKind) -> Correction:
+    """A measurement of the same shape says more than runs of other shapes."""
+    probe = earlier_runs.newest_probe(session, plan.config, device=kind)
+    if probe is not None and probe.result.peak_bytes is not None:
+        # Its rows were a few, and shorter than the longest of all.
+        seen = replace(plan, dataset=replace(plan.dataset, longest=tuple(probe.result.longest.items())))
+        estimate = estimate_memory(seen, kind)
+        if estimate is not None and estimate.estimated > 0:
+            ratio = (probe.result.peak_bytes - estimate.parts.counted) / estimate.estimated
+            return Correction(_limited(ratio), 0, is_measured=True)
+    factor, based_on = correction_from(earlier_runs.measured_peaks(session, device=kind, family=family_of(plan)))
+    return Correction(factor, based_on)
 
 
 def _devices(session: Session, *, now: float, lost_after_s: float) -> list[Device]:
@@ -189,8 +219,8 @@ def _devices_of(worker: Worker) -> list[Device]:
 
 
 def _memory_check(session: Session, plan: RunPlan, kind: DeviceKind, devices: Sequence[Device]) -> MemoryCheck | None:
-    correction, based_on = _correction(session, plan, kind)
-    estimate = estimate_memory(plan, kind, correction=correction)
+    correction = _correction(session, plan, kind)
+    estimate = estimate_memory(plan, kind, correction=correction.factor)
     if estimate is None:
         return None
     device = max(devices, key=lambda one: (one.free_bytes, one.memory_bytes), default=None)
@@ -199,8 +229,8 @@ def _memory_check(session: Session, plan: RunPlan, kind: DeviceKind, devices: Se
     found: list[Saving] = []
     if device is not None and fit in ("tight", "busy", "too_large"):
         limit = int(_TIGHT * device.free_bytes)
-        found = savings(plan, limit, _total_of(plan, kind, correction), kind)
-    return MemoryCheck(estimate, correction, based_on, device, fit, found)
+        found = savings(plan, limit, _total_of(plan, kind, correction.factor), kind)
+    return MemoryCheck(estimate, correction, device, fit, found)
 
 
 def _total_of(plan: RunPlan, kind: DeviceKind, correction: float) -> Callable[[RunConfig], int]:
@@ -223,15 +253,18 @@ def _fit(total: int, device: Device | None) -> Fit:
 
 def _time_check(session: Session, plan: RunPlan, kind: DeviceKind) -> TimeCheck | None:
     speeds = earlier_runs.measured_speeds(session, plan.config, device=kind)
-    if not speeds:
+    probe = earlier_runs.newest_probe(session, plan.config, device=kind)
+    measured = [speed.step_s for speed in speeds] + ([probe.result.step_s] if probe else [])
+    if not measured:
         return None
-    step_s = median(speed.step_s for speed in speeds)
+    step_s = median(measured)
     whole = [speed.run_s_per_step for speed in speeds if speed.run_s_per_step is not None]
     return TimeCheck(
         step_s=step_s,
         total_s=plan.total_steps * (median(whole) if whole else step_s),
         includes_evaluations=bool(whole),
         based_on=len(speeds),
+        probe=probe,
     )
 
 

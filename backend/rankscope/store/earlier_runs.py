@@ -1,4 +1,4 @@
-"""What finished runs have measured, for estimates of new ones: peak memory, and the time of a step."""
+"""What finished runs and probes have measured, for estimates of new runs: peak memory, and the time of a step."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,11 @@ from sqlmodel import Session, col
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.metrics import PEAK_GPU_MEMORY, PEAK_MEMORY, STEPS_PER_SECOND
+from rankscope.contract.probes import ProbeResult
 from rankscope.contract.status import RunStatus
 from rankscope.contract.stored import Environment, MetricSummary, StoredMemoryEstimate
 from rankscope.contract.tables import Run
+from rankscope.store import probes
 
 _NEWEST = 100
 
@@ -90,15 +92,36 @@ def measured_speeds(session: Session, config: RunConfig, *, device: str) -> list
     return found
 
 
+@dataclass(frozen=True)
+class Probed:
+    """A measurement before a launch."""
+
+    created_at: float
+    result: ProbeResult
+
+
+def newest_probe(session: Session, config: RunConfig, *, device: str) -> Probed | None:
+    """Returns the newest measurement of a configuration of the same shape on this kind of device."""
+    wanted = _shape(config)
+    for probe in probes.like(session, config):
+        result = ProbeResult.model_validate(probe.result)
+        if result.device == device and _shape(RunConfig.stored(probe.config)) == wanted:
+            return Probed(probe.created_at, result)
+    return None
+
+
 def _shape(config: RunConfig) -> tuple[object, ...]:
-    training = config.training
+    """What decides the time of a step and the memory, besides model, method and task."""
+    training, hardware = config.training, config.hardware
     return (
         training.batch_size,
         training.gradient_accumulation,
         training.max_length,
         config.task.target_length,
-        config.hardware.precision,
+        hardware.precision,
+        hardware.gradient_checkpointing,
         config.method.start_rank,
+        getattr(config.method, "target_modules", None),
     )
 
 

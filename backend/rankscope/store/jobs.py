@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, delete, false, func, or_, select
 from sqlmodel import Session, col
 
 from rankscope.contract.errors import ServiceDown
@@ -94,16 +94,21 @@ def forget(session: Session, job_id: str, kind: JobKind) -> bool:
     return bool(session.execute(query.returning(col(Job.id))).first())
 
 
-def is_waiting(session: Session, kinds: Collection[str]) -> bool:
-    """Whether a job of these kinds is waiting for a worker."""
-    return session.scalar(_waiting(kinds).limit(1)) is not None
+def is_waiting(session: Session, kinds: Collection[str], *, has_gpu: bool = True) -> bool:
+    """Whether a job of these kinds is waiting for a worker with or without GPUs."""
+    return session.scalar(_waiting(kinds, has_gpu).limit(1)) is not None
 
 
-def claim_next(session: Session, *, worker: str, kinds: Collection[str], lease_s: float, now: float) -> JobClaim | None:
-    """Claims the job of these kinds that has waited the longest; returns None if there is none."""
+def claim_next(
+    session: Session, *, worker: str, kinds: Collection[str], lease_s: float, now: float, has_gpu: bool = True
+) -> JobClaim | None:
+    """Claims the job of these kinds that has waited the longest; returns None if there is none.
+
+    Without GPUs, none whose payload has `needs_gpu`.
+    """
     claimed = JOBS.claim(
         session,
-        _waiting(kinds),
+        _waiting(kinds, has_gpu),
         worker=worker,
         lease_s=lease_s,
         now=now,
@@ -113,12 +118,12 @@ def claim_next(session: Session, *, worker: str, kinds: Collection[str], lease_s
     return None if claimed is None else JobClaim(claimed[0], claimed[1], KINDS[claimed[2]], claimed[3])
 
 
-def _waiting(kinds: Collection[str]) -> Select[Any]:
-    return (
-        select(col(Job.id))
-        .where(col(Job.status) == JobStatus.queued, col(Job.kind).in_(kinds))
-        .order_by(col(Job.created_at), col(Job.id))
-    )
+def _waiting(kinds: Collection[str], has_gpu: bool) -> Select[Any]:
+    found = select(col(Job.id)).where(col(Job.status) == JobStatus.queued, col(Job.kind).in_(kinds))
+    if not has_gpu:
+        needs_gpu = col(Job.payload)["needs_gpu"].as_boolean()
+        found = found.where(or_(needs_gpu.is_(None), needs_gpu == false()))
+    return found.order_by(col(Job.created_at), col(Job.id))
 
 
 def renew(session: Session, claim: JobClaim, *, lease_s: float, now: float, progress: float | None = None) -> None:
@@ -192,10 +197,8 @@ def clean_up(session: Session, overdue: Collection[JobState], *, now: float) -> 
         if state.status == JobStatus.queued:
             minutes = state.longest_s / 60
             job.status, job.updated_at = JobStatus.failed, now
-            job.error = _error(
-                f"No worker started this within {minutes:g} minutes.",
-                "Start one with `rankscope worker`, then try again.",
-            )
+            next_step = KINDS.get(state.kind, PREDICT).not_taken
+            job.error = _error(f"No worker started this within {minutes:g} minutes.", next_step)
             session.add(job)
         else:
             session.execute(delete(Job).where(col(Job.id) == state.id))

@@ -752,6 +752,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/probes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Probe
+         * @description Requests a measurement of the first steps of a training, which must be valid. Later plans of this shape use it.
+         *
+         *     Refused while no worker has a free slot on the kind of device that the run would get: a training next to others is slower.
+         */
+        post: operations["start_probe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/probes/{probe_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Probe
+         * @description The measurement, or its progress. It is kept for ten minutes; what it has measured is part of later plans.
+         */
+        get: operations["get_probe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/probes/{probe_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Probe
+         * @description Cancels a measurement. The process of one that is running ends when the worker renews its lease.
+         */
+        post: operations["cancel_probe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queue": {
         parameters: {
             query?: never;
@@ -4890,7 +4952,7 @@ export interface components {
         MemoryPlan: {
             /**
              * Based On
-             * @description Number of earlier runs that determined the correction; 0: not corrected.
+             * @description Number of earlier runs that determined the correction.
              */
             based_on: number;
             /**
@@ -4920,6 +4982,11 @@ export interface components {
              * @description As last reported by the worker with the most free memory on this kind of device.
              */
             free_bytes: number | null;
+            /**
+             * Is Measured
+             * @description Whether a measurement of the same shape determined the correction. If it is false and `based_on` 0: not corrected.
+             */
+            is_measured: boolean;
             /** Message */
             message: string;
             parts: components["schemas"]["MemoryPartsShape"];
@@ -5863,7 +5930,7 @@ export interface components {
             disk: components["schemas"]["DiskPlan"] | null;
             /** @description Null if the sizes of the model are unknown. */
             memory: components["schemas"]["MemoryPlan"] | null;
-            /** @description Null if no earlier run had the same shape. */
+            /** @description Null if neither an earlier run nor a measurement had the same shape. */
             time: components["schemas"]["TimePlan"] | null;
         };
         /** PresetList */
@@ -5889,6 +5956,86 @@ export interface components {
             missing_model: components["schemas"]["DownloadPayload"] | null;
             /** Title */
             title: string;
+        };
+        /** ProbeAccepted */
+        ProbeAccepted: {
+            /** Id */
+            id: string;
+        };
+        /** ProbeAnswer */
+        ProbeAnswer: {
+            /** Id */
+            id: string;
+            /**
+             * Message
+             * @description What it waits for, or why it failed.
+             */
+            message: string | null;
+            /** Next Step */
+            next_step: string | null;
+            /**
+             * Progress
+             * @description From 0 to 1, while it runs.
+             */
+            progress: number | null;
+            result: components["schemas"]["ProbeResult"] | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "waiting" | "running" | "done" | "failed";
+        };
+        /**
+         * ProbePlan
+         * @description A measurement of a few steps before a launch.
+         */
+        ProbePlan: {
+            /** Device Name */
+            device_name: string;
+            /** Measured At */
+            measured_at: number;
+            /** Peak Bytes */
+            peak_bytes: number | null;
+            /** Step S */
+            step_s: number;
+            /** Steps */
+            steps: number;
+        };
+        /** ProbeRequest */
+        ProbeRequest: {
+            config: components["schemas"]["RunConfig"];
+        };
+        /** ProbeResult */
+        ProbeResult: {
+            /**
+             * Device
+             * @enum {string}
+             */
+            device: "cpu" | "gpu";
+            /** Device Name */
+            device_name: string;
+            /**
+             * Longest
+             * @description Characters of the longest text that was trained on, by column.
+             */
+            longest: {
+                [key: string]: number;
+            };
+            /**
+             * Peak Bytes
+             * @description Largest memory of the process on a CPU, and what torch has allocated at most on a GPU; None if the system has no number.
+             */
+            peak_bytes: number | null;
+            /**
+             * Step S
+             * @description Their mean time.
+             */
+            step_s: number;
+            /**
+             * Steps
+             * @description Measured steps.
+             */
+            steps: number;
         };
         /**
          * Problem
@@ -8429,6 +8576,8 @@ export interface components {
              * @description Whether `total_s` includes loading, evaluations and checkpoints.
              */
             includes_evaluations: boolean;
+            /** @description The newest measurement of a configuration of the same shape on this kind of device. */
+            probe: components["schemas"]["ProbePlan"] | null;
             /** Step S */
             step_s: number;
             /** Total S */
@@ -10574,6 +10723,99 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PresetList"];
                 };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_probe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProbeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeAccepted"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_probe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                probe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeAnswer"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_probe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                probe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong, and what to do */
             default: {

@@ -1,6 +1,7 @@
 """A write transaction holds the database's one lock: nothing is built, and no file is touched, while it is held."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy import Engine, text
 from rankscope.api.shapes.base import Problem
 from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
-from rankscope.store import runs
+from rankscope.store import runs, workers
 from rankscope.store.database.engine import writing
 from rankscope.store.history import events
 from tests.backend.conftest import CONFIG, Server, config_with
@@ -40,7 +41,9 @@ class Caller:
         self.called: set[tuple[str, str]] = set()
 
     def __call__(self, method: str, path: str, status: int, run_id: str = "", body: Any = None) -> Any:
-        answer = self._api.request(method, f"/api/v1{path.format(run_id=run_id, sweep_id=run_id)}", json=body)
+        answer = self._api.request(
+            method, f"/api/v1{path.format(run_id=run_id, sweep_id=run_id, probe_id=run_id)}", json=body
+        )
         assert answer.status_code == status, answer.text
         self.called.add((method.lower(), f"/api/v1{path}"))
         return answer.json() if answer.content else None
@@ -72,6 +75,10 @@ def test_no_route_builds_an_answer_or_touches_a_file_within_a_write_transaction(
     call("PUT", "/runs/{run_id}/config", 200, second, {"config": config_with(**{"training.seed": 3})})
     call("POST", "/queue/reorder", 200, body={"run_ids": [second, first]})
     call("POST", "/queue/reorder", 200, body={"run_ids": [first, second]})
+    with writing(engine) as session:
+        workers.register(session, name="w", host="h", pid=1, version="1", slots=1, gpus=[], now=time.time())
+    probe_id = call("POST", "/probes", 202, body={"config": CONFIG})["id"]
+    call("POST", "/probes/{probe_id}/cancel", 204, probe_id)
     claimed = claim(engine)
     assert claimed is not None
     assert claimed.run_id == first

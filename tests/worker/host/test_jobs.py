@@ -13,7 +13,17 @@ import pytest
 
 from rankscope.catalog.imported.folders import Folders
 from rankscope.catalog.imported.uploads import read_upload
-from rankscope.contract.jobs import DOWNLOAD_MODEL, DOWNLOADS, IMPORT_DATA, KINDS, LANES, PREDICT, JobStatus
+from rankscope.contract.jobs import (
+    DOWNLOAD_MODEL,
+    DOWNLOADS,
+    IMPORT_DATA,
+    KINDS,
+    LANES,
+    PREDICT,
+    PROBE,
+    PROBES,
+    JobStatus,
+)
 from rankscope.contract.stored import Payload
 from rankscope.contract.tables import Job
 from rankscope.embedded import free_port
@@ -22,6 +32,7 @@ from rankscope.store import jobs
 from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.doorbell import Doorbell
 from rankscope_worker.host.celery_app import Nudger, make_celery
+from rankscope_worker.host.gpus import Gpu, GpuReader
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.jobs import JobRunner
 from rankscope_worker.host.supervisor import child_environment
@@ -182,6 +193,36 @@ def test_an_import_stores_its_result_or_says_why_there_is_none(
             assert (job.status, folders.set_ids()) == ("failed", [])
             assert job.error["message"].startswith("None of its rows can be read. Line 2: ")
             assert read_upload(folders.upload(upload_id)).error == job.error, "kept longer than the job"
+
+
+def test_a_measurement_takes_a_slot_with_its_gpu_and_waits_for_one(
+    host: Host, monkeypatch: pytest.MonkeyPatch, quick_failure: None
+) -> None:
+    class OneGpu(GpuReader):
+        def read(self, timeout_s: float = 5.0) -> list[Gpu]:
+            return [Gpu(0, "GPU-7", "a GPU", 1 << 36, 1 << 36)]
+
+    host.gpu_reader = OneGpu()
+    host.gpus = host.gpu_reader.read()
+    with writing(host.engine) as session:
+        job_id = jobs.submit(session, PROBE, {"needs_gpu": True}, now=time.time()).id
+    runner, seen = JobRunner(host, PROBES), []
+
+    def environment(*given: Any) -> dict[str, str]:
+        seen.append(JobRunner._environment(runner, *given)["CUDA_VISIBLE_DEVICES"])
+        assert host.take_slot() is None, "its slot is taken"
+        return JobRunner._environment(runner, PREDICT)
+
+    monkeypatch.setattr(runner, "_environment", environment)
+    taken = host.take_slot()
+    assert taken is not None
+    assert not runner.run_next()
+    host.release_slot(taken)
+    assert runner.run_next()
+    assert seen == ["GPU-7"]
+    assert host.take_slot() == taken
+    with reading(host.engine) as session:
+        assert session.get_one(Job, job_id).status == JobStatus.failed
 
 
 def test_an_unreachable_database_is_not_reported_as_out_of_memory(host: Host, submit: Callable[..., str]) -> None:

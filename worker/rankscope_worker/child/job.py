@@ -26,8 +26,8 @@ def main(argv: list[str]) -> int:
     payload = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_worker, name="worker-watch", daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    # Only predictions load weights, which may be quantised; they import what they need themselves.
-    with fast_imports(with_quantisation=kind == "predict"):
+    # Only predictions and probes load weights, which may be quantised; they import what they need themselves.
+    with fast_imports(with_quantisation=kind in ("predict", "probe")):
         module = import_module(f"rankscope_worker.child.jobs.{kind}")
 
     def write(line: dict[str, object]) -> None:

@@ -1,7 +1,8 @@
-"""Jobs: runs background jobs of one lane, one at a time, outside the slots. Never imports torch.
+"""Jobs: runs background jobs of one lane, one at a time. Never imports torch.
 
 A thread looks for jobs, independently of the Celery worker for trainings, which consumes nothing while its slots are full,
-possibly for hours. A child process does the work on the CPU, so it doesn't use the GPU memory of trainings.
+possibly for hours. A child process does the work. It does so on the CPU and outside the slots, so that it doesn't use the GPU
+memory of trainings, unless the kind of job takes a slot: then it gets the slot's GPU, as a run would.
 """
 
 import contextlib
@@ -18,14 +19,16 @@ from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from rankscope.contract.errors import LeaseLost
-from rankscope.contract.jobs import KINDS, JobKind
+from rankscope.contract.jobs import DOWNLOADS, IMPORTS, SHORT, JobKind
 from rankscope.contract.stored import Payload, StoredError
 from rankscope.store import jobs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.doorbell import JobBell
 from rankscope.store.jobs import JobClaim
 from rankscope_worker.database_retries import DATABASE_ERRORS, retry_on_database_errors
+from rankscope_worker.host.claims import nudge_if_waiting
 from rankscope_worker.host.endings import last_error_line
+from rankscope_worker.host.gpus import Gpu
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.log_file import bound_log
 from rankscope_worker.host.memory import oom_kills
@@ -45,9 +48,12 @@ class _Failure(NamedTuple):
 
 
 class JobRunner:
-    """Call `start` and `stop` once each. It ends by itself soon after the host begins to drain."""
+    """Call `start` and `stop` once each. It ends by itself soon after the host begins to drain.
 
-    def __init__(self, host: Host, kinds: dict[str, JobKind] = KINDS) -> None:
+    `kinds`: those of its lane, of which all or none take a slot.
+    """
+
+    def __init__(self, host: Host, kinds: dict[str, JobKind] = SHORT | IMPORTS | DOWNLOADS) -> None:
         self._host = host
         self._kinds = kinds
         self._bell = JobBell(host.settings.broker_url)
@@ -81,23 +87,41 @@ class JobRunner:
 
     def run_next(self) -> bool:
         """Runs the job that has waited the longest. Returns False if there is none."""
-        host, names = self._host, list(self._kinds)
+        host = self._host
         with reading(host.engine) as session:
-            if not jobs.is_waiting(session, names):
+            if not jobs.is_waiting(session, list(self._kinds), has_gpu=host.has_gpu):
                 return False
+        if not any(kind.takes_slot for kind in self._kinds.values()):
+            return self._claim_and_run(None)
+        slot = host.take_slot()
+        if slot is None:
+            return False
+        try:
+            return self._claim_and_run(slot.gpu)
+        finally:
+            host.release_slot(slot)
+            nudge_if_waiting(host)  # a run that was launched meanwhile has found the slot taken
+
+    def _claim_and_run(self, gpu: Gpu | None) -> bool:
+        host = self._host
         with writing(host.engine) as session:
             claim = jobs.claim_next(
-                session, worker=host.name, kinds=names, lease_s=host.settings.lease_s, now=time.time()
+                session,
+                worker=host.name,
+                kinds=list(self._kinds),
+                lease_s=host.settings.lease_s,
+                now=time.time(),
+                has_gpu=host.has_gpu,
             )
         if claim is None:
             return False
         try:
-            self._run(claim)
+            self._run(claim, gpu)
         except LeaseLost:
             _log.warning("Job %s was taken over or deleted; attempt %d of it ends.", claim.id, claim.attempt)
         return True
 
-    def _run(self, claim: JobClaim) -> None:
+    def _run(self, claim: JobClaim, gpu: Gpu | None = None) -> None:
         """Runs the job in a child process and stores its result. Raises LeaseLost."""
         kills_before = oom_kills()
         with tempfile.TemporaryDirectory(prefix="rankscope-job-") as folder:
@@ -105,7 +129,7 @@ class JobRunner:
             with log.open("ab") as output:
                 child = subprocess.Popen(
                     [sys.executable, "-m", "rankscope_worker.child.job", claim.kind.name, str(answer.path)],
-                    env=self._environment(claim.kind),
+                    env=self._environment(claim.kind, gpu),
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -128,8 +152,8 @@ class JobRunner:
             _log.warning("Job %s (%s) failed: %s", claim.id, claim.kind.name, outcome.message)
         self._store(claim, outcome)
 
-    def _environment(self, kind: JobKind) -> dict[str, str]:
-        environment = child_environment(self._host.settings, None, self._host.threads_a_slot)
+    def _environment(self, kind: JobKind, gpu: Gpu | None = None) -> dict[str, str]:
+        environment = child_environment(self._host.settings, gpu, self._host.threads_a_slot)
         if kind.uses_hub:
             environment |= {name: os.environ.get(name, "") for name in HUB_VARIABLES}
         return environment

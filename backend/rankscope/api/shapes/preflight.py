@@ -9,7 +9,7 @@ from rankscope.contract.tables import Run
 from rankscope.launch.memory import MemoryParts
 from rankscope.launch.preflight import DiskCheck, Fit, MemoryCheck, Preflight, TimeCheck
 from rankscope.launch.savings import Effect
-from rankscope.store.earlier_runs import measured_peak
+from rankscope.store.earlier_runs import Probed, measured_peak
 
 
 class MemoryPartsShape(Shape):
@@ -51,11 +51,23 @@ class MemoryPlan(Shape):
     correction: float
     """Factor of activations and process, from earlier runs."""
     based_on: int
-    """Number of earlier runs that determined the correction; 0: not corrected."""
+    """Number of earlier runs that determined the correction."""
+    is_measured: bool
+    """Whether a measurement of the same shape determined the correction. If it is false and `based_on` 0: not corrected."""
     fit: Fit
     message: str
     savings: list[SavingShape]
     """The mildest first. Empty if it fits, or if no such change is enough."""
+
+
+class ProbePlan(Shape):
+    """A measurement of a few steps before a launch."""
+
+    steps: int
+    step_s: float
+    peak_bytes: int | None
+    device_name: str
+    measured_at: float
 
 
 class TimePlan(Shape):
@@ -65,6 +77,8 @@ class TimePlan(Shape):
     """Whether `total_s` includes loading, evaluations and checkpoints."""
     based_on: int
     """Number of earlier runs with the same model, method, batch and length on this kind of device."""
+    probe: ProbePlan | None
+    """The newest measurement of a configuration of the same shape on this kind of device."""
 
 
 class DiskPlan(Shape):
@@ -84,7 +98,7 @@ class PreflightShape(Shape):
     memory: MemoryPlan | None
     """Null if the sizes of the model are unknown."""
     time: TimePlan | None
-    """Null if no earlier run had the same shape."""
+    """Null if neither an earlier run nor a measurement had the same shape."""
     disk: DiskPlan | None
 
 
@@ -127,8 +141,9 @@ def _memory(check: MemoryCheck) -> MemoryPlan:
         device_bytes=device.memory_bytes if device else None,
         free_bytes=device.free_bytes if device else None,
         tokens=check.estimate.tokens,
-        correction=check.correction,
-        based_on=check.based_on,
+        correction=check.correction.factor,
+        based_on=check.correction.based_on,
+        is_measured=check.correction.is_measured,
         fit=check.fit,
         message=check.message,
         savings=[
@@ -155,6 +170,18 @@ def _time(check: TimeCheck) -> TimePlan:
         total_s=check.total_s,
         includes_evaluations=check.includes_evaluations,
         based_on=check.based_on,
+        probe=None if check.probe is None else _probe(check.probe),
+    )
+
+
+def _probe(found: Probed) -> ProbePlan:
+    result = found.result
+    return ProbePlan(
+        steps=result.steps,
+        step_s=result.step_s,
+        peak_bytes=result.peak_bytes,
+        device_name=result.device_name,
+        measured_at=found.created_at,
     )
 
 

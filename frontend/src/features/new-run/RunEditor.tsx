@@ -23,6 +23,7 @@ import { useMethodSwitch } from "./method/use-method-switch";
 import { ModuleField } from "./modules/ModuleField";
 import { PresetCards } from "./PresetCards";
 import { DataPreview } from "./plan/DataPreview";
+import { Measure } from "./plan/Measure";
 import { PlanPanel } from "./plan/PlanPanel";
 import { usePlan } from "./plan/use-plan";
 import { modelsQuery, presetsQuery } from "./queries";
@@ -247,6 +248,13 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                     draft,
                   ),
                 )
+              }
+              measure={
+                <Measure
+                  draft={draft}
+                  isKnown={!!plan.data?.preflight.time}
+                  isValid={problems.length === 0 && plan.isCurrent && !isChecking}
+                />
               }
               action={edited ? "Save changes" : "Launch run"}
               withoutBudget={chosenMethod.rank_note}

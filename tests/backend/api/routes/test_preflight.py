@@ -75,7 +75,13 @@ def test_finished_runs_give_the_time_and_correct_the_estimate(api: httpx.Client,
     peak = first["total_bytes"] + 300_000_000
     ids = [finish(10.0, 60.0 + number, steps_per_second=4.0, peak_memory_bytes=peak) for number in range(3)]
     after = check(api)
-    assert after["time"] == {"step_s": 0.25, "total_s": 51.0, "includes_evaluations": True, "based_on": 3}
+    assert after["time"] == {
+        "step_s": 0.25,
+        "total_s": 51.0,
+        "includes_evaluations": True,
+        "based_on": 3,
+        "probe": None,
+    }
     memory = after["memory"]
     assert memory["based_on"] == 3
     assert memory["total_bytes"] == pytest.approx(peak, rel=0.001)

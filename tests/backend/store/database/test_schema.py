@@ -57,6 +57,7 @@ NEW_TABLES = {
     "sweep_trial",
     "saved_view",
     "deleted_run",
+    "probe",
 }
 """Tables that not every revision has, or whose rows are compared separately."""
 

@@ -48,14 +48,21 @@ class PickedRows(Sequence[Row]):
 
     def __init__(self, entry: DatasetEntry, task: Task, counts: SplitCounts, numbers: Sequence[int]) -> None:
         self._entry, self._numbers, self._spellings = entry, numbers, counts.spellings
+        self._task = task
         columns = Columns(counts.text_columns, counts.target_column, counts.group_column)
         self._label = columns.label
         self._used = [each for each in entry.stored_columns if each.name in columns.all()]
         self._stored = list(dict.fromkeys([*columns.text, *([columns.group] if columns.group else [])]))
         self._targets = task.targets(columns.label or "")
+        self._counts = counts
         self._file: ParquetFile | None = None
         self._starts: list[int] = []
         self._rows: dict[int, Row] = {}
+
+    def only(self, indices: Sequence[int]) -> "PickedRows":
+        """Returns these rows alone; the indices must rise."""
+        numbers = [self._numbers[index] for index in indices]
+        return PickedRows(self._entry, self._task, self._counts, numbers)
 
     def __len__(self) -> int:
         return len(self._numbers)

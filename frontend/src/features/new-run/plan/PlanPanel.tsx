@@ -1,6 +1,6 @@
 import { Alert, Anchor, Button, Loader, Skeleton, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle, IconRocket } from "@tabler/icons-react";
-import { useMemo } from "react";
+import { type ReactNode, useMemo } from "react";
 import type { Plan } from "@/api/types";
 import { budgetFigure } from "@/charts/figures/budget";
 import { useLook } from "@/charts/plot/look";
@@ -23,6 +23,8 @@ interface PlanPanelProps {
   onLaunch: () => void;
   /** Applies changes that make the run fit, by dotted field. */
   onApply: (changes: Record<string, unknown>) => void;
+  /** Measures the time of the plan. */
+  measure: ReactNode;
   /** Label of the button. */
   action: string;
   /** Why the method has no planned budget; shown if the plan has none. */
@@ -41,6 +43,7 @@ export function PlanPanel({
   isBusy,
   onLaunch,
   onApply,
+  measure,
   action,
   withoutBudget,
 }: PlanPanelProps) {
@@ -77,7 +80,7 @@ export function PlanPanel({
             </div>
           ))}
         </dl>
-        {plan ? <Preflight checks={plan.preflight} onApply={onApply} /> : null}
+        {plan ? <Preflight checks={plan.preflight} onApply={onApply} measure={measure} /> : null}
         {plan ? <DataUse plan={plan} /> : null}
         <div>
           <Text size="xs" c="dimmed" mb={4}>

@@ -1,5 +1,6 @@
 import { Alert, Button, Group, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
+import type { ReactNode } from "react";
 import type { PreflightChecks } from "@/api/types";
 import { bytes, roughly } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
@@ -12,10 +13,12 @@ interface PreflightProps {
   checks: PreflightChecks;
   /** Applies changes to the configuration, by dotted field. */
   onApply: (changes: Saving["changes"]) => void;
+  /** Measures the time where it is unknown. */
+  measure?: ReactNode;
 }
 
 /** Whether the run fits memory and disk, and how long it takes, before it is launched. */
-export function Preflight({ checks, onApply }: PreflightProps) {
+export function Preflight({ checks, onApply, measure }: PreflightProps) {
   const { memory, time, disk } = checks;
   return (
     <Stack gap={8} data-testid="preflight">
@@ -27,15 +30,16 @@ export function Preflight({ checks, onApply }: PreflightProps) {
             {time.includes_evaluations ? "" : " without evaluations"}, {perStep(time.step_s)} a step
             <Text span size="xs" c="dimmed">
               {" "}
-              (median of {plural(time.based_on, "earlier run")} of this shape)
+              ({basis(time)})
             </Text>
           </>
         ) : (
           <Text span size="xs" c="dimmed">
-            Time: unknown until a run with this model, method, batch and length has finished.
+            Time: unknown until a run with this model, method, batch and length has finished, or was measured.
           </Text>
         )}
       </Text>
+      {measure}
       {disk ? <DiskUse disk={disk} /> : null}
     </Stack>
   );
@@ -116,6 +120,7 @@ function MemoryUse({ memory, onApply }: { memory: Memory; onApply: PreflightProp
       ) : (
         <Text size="xs" c="dimmed" mt={4}>
           {memory.message}
+          {memory.is_measured ? " Corrected by the measurement." : ""}
           {memory.based_on
             ? ` Corrected by the measured peaks of ${plural(memory.based_on, "earlier run")}.`
             : ""}
@@ -138,6 +143,15 @@ function DiskUse({ disk }: { disk: NonNullable<PreflightChecks["disk"]> }) {
       {disk.message}
     </Text>
   );
+}
+
+function basis({ based_on, probe }: NonNullable<PreflightChecks["time"]>): string {
+  const measured = probe
+    ? `${plural(probe.steps, "step")} measured on ${probe.device_name}${probe.peak_bytes ? `, peak ${bytes(probe.peak_bytes)}` : ""}`
+    : null;
+  if (!based_on) return measured ?? "";
+  const runs = `median of ${plural(based_on, "earlier run")} of this shape`;
+  return measured ? `${runs}, and of ${measured}` : runs;
 }
 
 const perStep = (seconds: number): string =>

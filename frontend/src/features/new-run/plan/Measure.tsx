@@ -1,0 +1,57 @@
+import { Alert, Button, Group, Loader, Stack, Text } from "@mantine/core";
+import { IconStopwatch } from "@tabler/icons-react";
+import type { ConfigDraft } from "@/api/types";
+import { ErrorState } from "@/components/feedback/states";
+import { ApiText } from "@/components/text/ApiText";
+import { share } from "@/components/text/format";
+import { useProbe } from "./use-probe";
+
+interface MeasureProps {
+  draft: ConfigDraft;
+  /** Whether the plan has the time of this configuration already. */
+  isKnown: boolean;
+  /** Whether the configuration can run. */
+  isValid: boolean;
+}
+
+/** Trains a few steps of the configuration, for the time that it takes and its memory. */
+export function Measure({ draft, isKnown, isValid }: MeasureProps) {
+  const { start, cancel, isBusy, answer, error } = useProbe();
+  if (isBusy) {
+    const progress = answer?.progress ? ` ${share(answer.progress)}` : "";
+    return (
+      <Group gap="xs" role="status">
+        <Loader size={14} />
+        <Text size="xs" c="dimmed" className="numbers">
+          <ApiText>{[`${answer?.message ?? "Waiting for a worker."}${progress}`, answer?.next_step]}</ApiText>
+        </Text>
+        <Button size="compact-xs" variant="subtle" color="gray" onClick={cancel} disabled={!answer}>
+          Cancel
+        </Button>
+      </Group>
+    );
+  }
+  if (isKnown) return null;
+  return (
+    <Stack gap={6} align="flex-start">
+      {error ? (
+        <ErrorState title="Could not measure" error={error} />
+      ) : answer?.status === "failed" ? (
+        <Alert color="red" variant="light" py="xs" title={answer.message ?? "The measurement failed."}>
+          <ApiText>{[answer.next_step]}</ApiText>
+        </Alert>
+      ) : null}
+      <Button
+        size="compact-xs"
+        variant="default"
+        leftSection={<IconStopwatch size={14} />}
+        onClick={() => start(draft)}
+        disabled={!isValid}
+        title="A worker trains a few steps in a free slot, for the time of a step and the peak memory. Nothing else is kept."
+        data-testid="measure"
+      >
+        Measure
+      </Button>
+    </Stack>
+  );
+}
