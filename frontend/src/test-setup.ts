@@ -3,7 +3,9 @@ import { afterEach, vi } from "vitest";
 // Most tests need no page and run in plain Node; those that do begin with `@vitest-environment jsdom`.
 if (typeof window !== "undefined") {
   await import("@testing-library/jest-dom/vitest");
-  const { cleanup } = await import("@testing-library/react");
+  const { cleanup, configure } = await import("@testing-library/react");
+  // Its own limit of a second is a timed test on a machine where other tests use the cores.
+  configure({ asyncUtilTimeout: 30_000 });
   afterEach(cleanup);
 
   // Browser features that Mantine needs and jsdom does not have.
