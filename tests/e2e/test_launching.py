@@ -1,6 +1,7 @@
 """From a file to a model that answers, in a real browser, for four kinds of tasks; and models from a hub."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -120,50 +121,49 @@ def test_a_file_becomes_a_model_that_answers_for_each_kind_of_task(stack: Stack,
     runs = {name: _launch(page, name, job) for name, job in JOBS.items()}
     for name, run in runs.items():
         _watch(stack, page, run)
+        _look_at_results(page, name, JOBS[name])
         _try(page, name, JOBS[name])
     with stack.client() as client:
-        films = client.run(runs["films"])["config"]
-    assert films["method"]["target_modules"] == ["query"]
-    assert films["data"]["id"].endswith("@2")
+        configs = {name: client.run(run)["config"] for name, run in runs.items()}
+    assert configs["films"]["method"]["target_modules"] == ["query"]
+    assert all(config["data"]["id"].endswith("@2") for config in configs.values())
 
 
 def _upload(page: Page, folder: Path) -> None:
-    """Every file has a row that can't be read; that of the films is then fixed."""
-    films = folder / "films.csv"
-    good = "words,verdict\n" + "".join(f"{row['words']},{row['verdict']}\n" for row in JOBS["films"].rows)
-    films.write_text(good + "ragged,1,2\n")
-    files = [films]
+    """Every file has a row that can't be read, which is shown with the reason and then fixed. One has no other rows."""
+    files, broken = {}, {}
     for name, job in JOBS.items():
-        if name != "films":
-            files.append(folder / f"{name}.jsonl")
-            files[-1].write_text("".join(f"{json.dumps(row)}\n" for row in job.rows) + '{"cut": \n')
+        if name == "films":
+            text = "words,verdict\n" + "".join(f"{row['words']},{row['verdict']}\n" for row in job.rows)
+            files[name], broken[name] = (folder / "films.csv", text), "ragged,1,2\n"
+        else:
+            text = "".join(f"{json.dumps(row)}\n" for row in job.rows)
+            files[name], broken[name] = (folder / f"{name}.jsonl", text), '{"cut": \n'
+        files[name][0].write_text(text + broken[name])
     unreadable = folder / "unreadable.csv"
     unreadable.write_text("text,label\nshort\n")
 
     page.get_by_role("link", name="Data", exact=True).click()
-    page.locator("input[type=file]").set_input_files([unreadable, *files])
+    page.locator("input[type=file]").set_input_files([unreadable, *(path for path, _ in files.values())])
     failed = page.get_by_test_id("failed-import")
     expect(failed).to_contain_text("It has 1 field, but the header has 2.", timeout=PATIENCE_MS)
     failed.get_by_role("button", name="Remove").click()
     expect(failed).to_have_count(0)
-    for file in files:
-        expect(page.get_by_role("link", name=file.name)).to_be_visible(timeout=PATIENCE_MS)
-    page.get_by_role("link", name="answers.jsonl").click()
-    expect(page.get_by_role("table", name="Rejected rows")).to_contain_text(f"{ROWS + 1}")
-    page.go_back()
-
-    page.get_by_role("link", name="films.csv").click()
-    rejected = page.get_by_role("table", name="Rejected rows")
-    expect(rejected).to_contain_text("It has 3 fields, but the header has 2.")
-    rows = page.get_by_test_id("rows")
-    expect(rows).to_contain_text(str(JOBS["films"].rows[24]["words"]))
-    page.get_by_role("button", name="Next").click()
-    expect(rows).to_contain_text(str(JOBS["films"].rows[25]["words"]))
-    picture(page, "data-set")
-    films.write_text(good)
-    page.locator("input[type=file]").set_input_files(films)
-    expect(page.get_by_text("Version 2")).to_be_visible(timeout=PATIENCE_MS)
-    expect(rejected).to_have_count(0)
+    for name, (path, text) in files.items():
+        page.get_by_role("link", name=path.name).click(timeout=PATIENCE_MS)
+        rejected = page.get_by_role("table", name="Rejected rows")
+        expect(rejected).to_contain_text("It has 3 fields, but the header has 2." if name == "films" else f"{ROWS + 1}")
+        if name == "films":
+            rows = page.get_by_test_id("rows")
+            expect(rows).to_contain_text(str(JOBS["films"].rows[24]["words"]))
+            page.get_by_role("button", name="Next").click()
+            expect(rows).to_contain_text(str(JOBS["films"].rows[25]["words"]))
+            picture(page, "data-set")
+        path.write_text(text)
+        page.locator("input[type=file]").set_input_files(path)
+        expect(page.get_by_text("Version 2")).to_be_visible(timeout=PATIENCE_MS)
+        expect(rejected).to_have_count(0)
+        page.get_by_role("link", name="All data").click()
 
 
 def _launch(page: Page, name: str, job: Job) -> str:
@@ -231,6 +231,23 @@ def _watch(stack: Stack, page: Page, run: str) -> None:
     page.keyboard.press("Home")
     expect(heatmap).to_have_attribute("data-step", "0")
     assert number(heatmap, "data-live") == 3 * modules
+
+
+def _look_at_results(page: Page, name: str, job: Job) -> None:
+    """The evaluation rows; for two tasks with the base model's predictions next to the tuned model's."""
+    page.get_by_role("tab", name="Result").click()
+    rows = page.get_by_test_id("result-rows").locator("tbody tr")
+    expect(rows.first).to_be_visible()
+    if name == "films":
+        expect(page.get_by_role("img", name="Confusion matrix of 2 classes.")).to_be_visible()
+    if name in ("films", "talks"):
+        page.get_by_role("switch", name="Base model").click()
+        guesses = page.get_by_test_id("base-guess")
+        expect(guesses).to_have_count(rows.count())
+        expect(guesses.filter(has_text=re.compile("^(0|1)$") if name == "films" else "…")).to_have_count(
+            rows.count() if name == "films" else 0, timeout=PATIENCE_MS
+        )
+        picture(page, f"result-{name}")
 
 
 def _try(page: Page, name: str, job: Job) -> None:

@@ -7,6 +7,16 @@ const activeMs = 1500;
 export const isActive = ({ status }: Pick<ModelDownload, "status">): boolean =>
   status === "waiting" || status === "running";
 
+const doneShown = 3;
+
+/** Those that wait, run or have failed, and the newest that are done: the others are in the lists of models and data. */
+export function shownDownloads<Download extends Pick<ModelDownload, "status">>(
+  downloads: readonly Download[],
+): Download[] {
+  const done = downloads.filter((one) => one.status === "done").slice(0, doneShown);
+  return downloads.filter((one) => one.status !== "done" || done.includes(one));
+}
+
 /** Downloads of models from the hub that wait, run or have ended. */
 export const modelDownloadsQuery = queryOptions({
   queryKey: ["model-downloads"],

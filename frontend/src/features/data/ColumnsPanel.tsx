@@ -4,13 +4,16 @@ import { Panel } from "@/components/layout/Panel";
 import { count } from "@/components/text/format";
 import { ColumnChart } from "./ColumnChart";
 
+/** As many different values are counted exactly. */
+const estimatedFrom = 4095;
+
 /** The columns with what is missing, and a chart of one of them. */
 export function ColumnsPanel({ profile }: { profile: DataProfile }) {
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
       <Panel title="Columns">
-        <Table.ScrollContainer minWidth={420}>
-          <Table fz="sm" verticalSpacing={6} aria-label="Columns">
+        <Table.ScrollContainer minWidth={0}>
+          <Table fz={{ base: "xs", xs: "sm" }} verticalSpacing={6} horizontalSpacing={6} aria-label="Columns">
             <Table.Thead>
               <Table.Tr>
                 <Table.Th>Name</Table.Th>
@@ -23,13 +26,13 @@ export function ColumnsPanel({ profile }: { profile: DataProfile }) {
             <Table.Tbody>
               {profile.columns.map((one) => (
                 <Table.Tr key={one.stored}>
-                  <Table.Td className="cell">{one.name}</Table.Td>
+                  <Table.Td className="cell column-name">{one.name}</Table.Td>
                   <Table.Td>{one.kind}</Table.Td>
                   <Table.Td ta="right" className="numbers">
                     {count(one.missing)}
                   </Table.Td>
                   <Table.Td ta="right" className="numbers">
-                    {one.distinct > 1000 ? "about " : ""}
+                    {one.distinct >= estimatedFrom ? "about " : ""}
                     {count(one.distinct)}
                   </Table.Td>
                   <Table.Td ta="right" className="numbers">

@@ -102,7 +102,7 @@ function Row({ dataset }: { dataset: DatasetInfo }) {
       </Table.Td>
       {dataset.problem === null ? (
         <>
-          <Table.Td ta="right" className="numbers" style={{ verticalAlign: "top" }}>
+          <Table.Td ta="right" className="numbers" data-label="Rows" style={{ verticalAlign: "top" }}>
             {dataset.rows === null ? "reading…" : count(dataset.rows)}
           </Table.Td>
           <Table.Td className="wide-only" style={{ verticalAlign: "top" }}>
@@ -128,7 +128,7 @@ function Row({ dataset }: { dataset: DatasetInfo }) {
           </Group>
         </Table.Td>
       )}
-      <Table.Td ta="right" className="numbers" style={{ verticalAlign: "top", whiteSpace: "nowrap" }}>
+      <Table.Td ta="right" className="numbers" data-label="Size" style={{ verticalAlign: "top" }}>
         {bytes(dataset.size_bytes)}
       </Table.Td>
     </Table.Tr>

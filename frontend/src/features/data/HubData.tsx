@@ -6,7 +6,7 @@ import { Link } from "react-router";
 import { http, unwrap } from "@/api/client";
 import { notifyError } from "@/components/feedback/toast";
 import { DownloadLine } from "@/components/hub/DownloadLine";
-import { dataDownloadsQuery, downloadData } from "@/components/hub/downloads";
+import { dataDownloadsQuery, downloadData, shownDownloads } from "@/components/hub/downloads";
 import { Panel } from "@/components/layout/Panel";
 
 /** Adds a data set by its name on the hub; a worker downloads and imports it in the background. */
@@ -36,7 +36,7 @@ export function HubData() {
       <AddForm onAdded={onSettled} />
       {found.data?.length ? (
         <Stack component="ul" gap="xs" mt="sm" mb={0} pl={0} style={{ listStyle: "none" }}>
-          {found.data.map((one) => (
+          {shownDownloads(found.data).map((one) => (
             <DownloadLine key={one.id} download={one} onCancel={() => cancel.mutate(one.id)}>
               {one.subset}
               {one.dataset_id ? (

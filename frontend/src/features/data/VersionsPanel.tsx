@@ -70,8 +70,8 @@ export function VersionsPanel({ detail }: { detail: DatasetDetail }) {
             onCancel={() => setReading(false)}
           />
         ) : null}
-        <Table.ScrollContainer minWidth={480}>
-          <Table fz="sm" verticalSpacing={6} aria-label="Versions">
+        <Table.ScrollContainer minWidth={0}>
+          <Table fz="sm" verticalSpacing={6} aria-label="Versions" className="versions">
             <Table.Tbody>
               {detail.versions.map((one) => (
                 <Table.Tr key={one.id}>

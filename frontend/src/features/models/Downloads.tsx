@@ -3,7 +3,7 @@ import { IconDownload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { DownloadLine } from "@/components/hub/DownloadLine";
-import { modelDownloadsQuery } from "@/components/hub/downloads";
+import { modelDownloadsQuery, shownDownloads } from "@/components/hub/downloads";
 import { Panel } from "@/components/layout/Panel";
 import { useDownloads } from "./queries";
 
@@ -24,7 +24,7 @@ export function Downloads() {
       />
       {found.data?.length ? (
         <Stack component="ul" gap="xs" mt="sm" mb={0} pl={0} style={{ listStyle: "none" }}>
-          {found.data.map((download) => (
+          {shownDownloads(found.data).map((download) => (
             <DownloadLine key={download.id} download={download} onCancel={() => cancel.mutate(download)} />
           ))}
         </Stack>

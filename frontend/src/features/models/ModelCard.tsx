@@ -116,11 +116,11 @@ function Facts({ model }: { model: ModelInfo }) {
         {model.context_length ? `${count(model.context_length)} tokens` : "no limit"}
       </Fact>
       <Fact name="License">{model.license ?? "not stated"}</Fact>
-      <Fact name="Last used">
+      <Fact name="Last used" isLong>
         <LastUse model={model} />
       </Fact>
       {model.hub_id ? (
-        <Fact name="From the hub">
+        <Fact name="From the hub" isLong>
           {model.hub_id}
           {model.revision ? `, commit ${model.revision.slice(0, 8)}` : ""}
         </Fact>
@@ -129,8 +129,8 @@ function Facts({ model }: { model: ModelInfo }) {
   );
 }
 
-const Fact = ({ name, children }: { name: string; children: ReactNode }) => (
-  <div>
+const Fact = ({ name, isLong, children }: { name: string; isLong?: boolean; children: ReactNode }) => (
+  <div className={isLong ? "is-long" : undefined}>
     <dt>{name}</dt>
     <dd>{children}</dd>
   </div>

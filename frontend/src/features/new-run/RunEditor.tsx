@@ -169,7 +169,7 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                     modules: (props) => (
                       <ModuleField
                         {...props}
-                        model={String(valueAt(draft, "model.id") ?? "")}
+                        model={models.data?.find((one) => one.id === valueAt(draft, "model.id"))?.id ?? ""}
                         rank={plan.data?.initial_rank || null}
                         hasScales={chosenMethod.trains_scales}
                       />

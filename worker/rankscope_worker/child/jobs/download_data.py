@@ -75,7 +75,7 @@ def _known(catalog: Catalog, origin: Origin) -> tuple[str, int | None]:
 
 def _name(origin: Origin) -> str:
     name = origin.hub_id.rpartition("/")[2]
-    return name if origin.subset == "default" else f"{name} {origin.subset}"
+    return name if origin.subset in ("default", name) else f"{name} {origin.subset}"
 
 
 def _install(

@@ -107,4 +107,4 @@ const parts = (data: DataPlan, side: "train" | "evaluation"): string =>
     .join(", ");
 
 const withShare = (rows: number, all: number): string =>
-  all ? `${count(rows)} (${share(rows / all)})` : count(rows);
+  all ? `${count(rows)} (${share(rows / all)})`.replaceAll(" ", "\u00a0") : count(rows);
