@@ -71,7 +71,7 @@ export function RowsPanel(props: RowsPanelProps) {
               <Table.Th w={hasBase ? "16%" : "20%"}>Target</Table.Th>
               {hasBase ? <Table.Th w="20%">Base model</Table.Th> : null}
               <Table.Th w={hasBase ? "22%" : "26%"}>{hasBase ? "Fine-tuned" : "Prediction"}</Table.Th>
-              <Table.Th w={84} ta="right">
+              <Table.Th w={84} className="loss">
                 Loss
               </Table.Th>
             </Table.Tr>
@@ -146,19 +146,19 @@ function ResultRow({ run, row, base }: ResultRowProps) {
       </Table.Td>
       <Table.Td data-label="Target">
         <Text size="sm" lineClamp={4} title={row.target} style={{ overflowWrap: "anywhere" }}>
-          {row.target}
+          {row.target || <None />}
         </Text>
       </Table.Td>
       {base === null ? null : (
         <Table.Td data-label="Base model" data-testid="base-guess">
           <Text size="sm" lineClamp={4} title={base} style={{ overflowWrap: "anywhere" }}>
-            {base}
+            {base || <None />}
           </Text>
         </Table.Td>
       )}
       <Table.Td data-label={base === null ? "Prediction" : "Fine-tuned"}>
         <Text size="sm" lineClamp={4} title={row.prediction} style={{ overflowWrap: "anywhere" }}>
-          {row.prediction}
+          {row.prediction || <None />}
         </Text>
         <Group gap={6} mt={2}>
           {row.is_right == null ? null : (
@@ -169,9 +169,16 @@ function ResultRow({ run, row, base }: ResultRowProps) {
           <BaseAnswer run={run} inputs={row.inputs} />
         </Group>
       </Table.Td>
-      <Table.Td data-label="Loss" ta="right" className="numbers">
+      <Table.Td data-label="Loss" className="numbers loss">
         {metric(row.loss)}
       </Table.Td>
     </Table.Tr>
   );
 }
+
+/** An answer or a set of labels that is empty. */
+const None = () => (
+  <Text span c="dimmed">
+    (none)
+  </Text>
+);

@@ -66,14 +66,14 @@ export function inShort(guess: Guess): string {
     case "class":
       return guess.label;
     case "labels":
-      return guess.labels.join(", ") || "No label";
+      return guess.labels.join(", ");
     case "number":
       return String(guess.value);
     case "tags":
       return guess.tags.join(" ");
     case "span":
-      return guess.answer || "No answer";
+      return guess.answer;
     case "text":
-      return guess.text || "No text";
+      return guess.text;
   }
 }
