@@ -29,12 +29,16 @@ export default defineConfig({
       output: {
         codeSplitting: {
           // What six pages or tabs share is one chunk: twenty small ones are 10 kB more, for the heads of their requests
-          // and because each is compressed alone. Lists to choose from and fields for numbers are not on the first pages.
+          // and because each is compressed alone. Lists to choose from, fields for numbers and dialogs are not on the first
+          // pages.
           groups: [
             {
               name: "shared",
               minShareCount: 6,
-              test: (module) => !/Combobox|Select|NumberInput|react-number-format/.test(module),
+              test: (module) =>
+                !/Combobox|Select|NumberInput|react-number-format|Modal|remove-scroll|use-sidecar|Textarea|Notification|transition-group/.test(
+                  module,
+                ),
             },
             { name: "icons", minShareCount: 2, test: /@tabler/ },
           ],

@@ -3,12 +3,12 @@ import "@mantine/notifications/styles.css";
 import "./app.css";
 import "@/components/navigation/history-guard";
 import { MantineProvider } from "@mantine/core";
-import { Notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 import { CrashBoundary } from "./CrashBoundary";
+import { LazyNotifications } from "./LazyNotifications";
 import { LinkBanner } from "./LinkBanner";
 import { createQueryClient } from "./query-client";
 import { AppRoutes } from "./routes";
@@ -23,7 +23,7 @@ watchTyping();
 createRoot(root).render(
   <StrictMode>
     <MantineProvider theme={theme} defaultColorScheme="auto">
-      <Notifications position="bottom-right" limit={4} />
+      <LazyNotifications />
       <QueryClientProvider client={createQueryClient()}>
         <BrowserRouter>
           <LinkBanner />

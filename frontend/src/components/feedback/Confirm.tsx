@@ -1,41 +1,21 @@
-import { Button, Group, Modal, Stack, Text } from "@mantine/core";
-import type { ReactNode } from "react";
+import { Suspense, useState } from "react";
+import { lazyPart } from "@/components/server/load-part";
+import type { ConfirmProps } from "./ConfirmDialog";
 
-interface ConfirmProps {
-  opened: boolean;
-  title: string;
-  children: ReactNode;
-  action: string;
-  isBusy?: boolean;
-  onConfirm: () => void;
-  onClose: () => void;
-}
+const ConfirmDialog = lazyPart(
+  () => import("./ConfirmDialog"),
+  (part) => part.ConfirmDialog,
+);
 
-/** Asks before something is lost. The cancel button has the focus. */
-export function Confirm({
-  opened,
-  title,
-  children,
-  action,
-  isBusy = false,
-  onConfirm,
-  onClose,
-}: ConfirmProps) {
+/** Asks before something is lost. The dialog's code is loaded when one is first opened. */
+export function Confirm(props: ConfirmProps) {
+  const [wasOpened, setWasOpened] = useState(false);
+  if (props.opened && !wasOpened) setWasOpened(true);
   return (
-    <Modal opened={opened} onClose={onClose} title={title} centered>
-      <Stack gap="md">
-        <Text size="sm" component="div">
-          {children}
-        </Text>
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose} data-autofocus>
-            Cancel
-          </Button>
-          <Button color="red" loading={isBusy} onClick={onConfirm}>
-            {action}
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
+    wasOpened && (
+      <Suspense>
+        <ConfirmDialog {...props} />
+      </Suspense>
+    )
   );
 }

@@ -164,7 +164,7 @@ test("a paused sweep is resumed at once, and stopped after a question", async ()
   await userEvent.click(screen.getByRole("button", { name: "Resume" }));
   await userEvent.click(screen.getByRole("button", { name: "Stop" }));
   expect(sent.some(({ request }) => request.endsWith("/stop"))).toBe(false);
-  await userEvent.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Stop" }));
+  await userEvent.click(within(await screen.findByRole("dialog")).getByRole("button", { name: "Stop" }));
   await waitFor(() =>
     expect(sent.map(({ request }) => request)).toEqual(
       expect.arrayContaining([`POST ${at}/sweep-grid/resume`, `POST ${at}/sweep-grid/stop`]),

@@ -1,0 +1,30 @@
+import { useNotifications } from "@mantine/notifications";
+import { Suspense, useEffect, useState } from "react";
+import { lazyPart } from "@/components/server/load-part";
+
+const NotificationList = lazyPart(
+  () => import("./NotificationList"),
+  (part) => part.NotificationList,
+);
+
+const afterMs = 5_000;
+
+/**
+ * What shows notifications: not part of the first paint, and there before the server may become unreachable.
+ * Those that are sent earlier wait in their store.
+ */
+export function LazyNotifications() {
+  const [isLater, setIsLater] = useState(false);
+  const hasSome = useNotifications().notifications.length > 0;
+  useEffect(() => {
+    const timer = setTimeout(() => setIsLater(true), afterMs);
+    return () => clearTimeout(timer);
+  }, []);
+  return (
+    (isLater || hasSome) && (
+      <Suspense>
+        <NotificationList />
+      </Suspense>
+    )
+  );
+}
