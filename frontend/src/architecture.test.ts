@@ -17,7 +17,7 @@ const folderOf = (path: string) => path.split("/").slice(0, -1).join("/");
 /** Modules below src that a text imports, with `import()` and types. */
 const importsOf = (path: string, text: string): string[] =>
   [...text.matchAll(/\b(?:from|import)\s*\(?\s*"((?:\.|@\/)[^"]*)"/g)].map(([, to = ""]) =>
-    to.startsWith("@/") ? to.slice(2) : [folderOf(path), to.replace("./", "")].filter(Boolean).join("/"),
+    to.startsWith("@/") ? to.slice(2) : new URL(to, `file:///${path}`).pathname.slice(1),
   );
 
 type Graph = Map<string, Set<string>>;
@@ -94,6 +94,20 @@ test("neither modules nor folders import each other in a cycle", () => {
   ] as const;
   expect(cycleIn(graphOf(cycle, moduleOf))).toBeNull();
   expect(cycleIn(graphOf(cycle, folderOf))).toEqual(["a", "b", "c", "a"]);
+  const upwards = [
+    ["a/one.ts", 'import { two } from "./b/two";'],
+    ["a/b/two.ts", 'import { three } from "../three";'],
+  ] as const;
+  expect(cycleIn(graphOf(upwards, folderOf))).toEqual(["a", "a/b", "a"]);
+});
+
+test("lint forbids each feature to import another", () => {
+  const [lint = ""] = Object.values(
+    import.meta.glob<string>("/biome.json", { query: "?raw", import: "default", eager: true }),
+  );
+  const features = new Set([...files.keys()].map(featureOf).filter((feature) => feature != null));
+  expect(features.size).toBeGreaterThan(5);
+  expect([...features].filter((feature) => !lint.includes(`"!@/features/${feature}/**"`))).toEqual([]);
 });
 
 test(`no folder has more than ${mostModules} modules, its tests included`, () => {

@@ -20,15 +20,3 @@ export const modelsQuery = queryOptions({
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/models", { signal }))).items,
   staleTime: 30_000,
 });
-
-export const modulesQuery = (model: string) =>
-  queryOptions({
-    queryKey: ["models", model, "modules"],
-    queryFn: async ({ signal }) =>
-      (
-        await unwrap(
-          http.GET("/api/v1/models/{model_id}/modules", { signal, params: { path: { model_id: model } } }),
-        )
-      ).items,
-    ...constant,
-  });

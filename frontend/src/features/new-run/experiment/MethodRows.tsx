@@ -3,7 +3,7 @@ import { IconPlus, IconTrash, IconUpload } from "@tabler/icons-react";
 import { useState } from "react";
 import { useMethods } from "@/components/runs/methods";
 import { plural } from "@/components/text/plural";
-import { closedOptions } from "../form/FieldInput";
+import { closedOptions } from "@/features/new-run/form/FieldInput";
 import { type MethodRow, patternIn } from "./request";
 
 interface MethodRowsProps {

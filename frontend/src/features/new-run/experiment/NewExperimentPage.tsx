@@ -7,10 +7,10 @@ import type { ConfigDraft } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { methodsQuery } from "@/components/runs/methods";
-import { formSections, type JsonSchema } from "../form/schema";
-import { configSchemaQuery, presetsQuery } from "../queries";
+import { formSections, type JsonSchema } from "@/features/new-run/form/schema";
+import { configSchemaQuery, presetsQuery } from "@/features/new-run/queries";
 import { ExperimentEditor } from "./ExperimentEditor";
-import "../new-run.css";
+import "@/features/new-run/new-run.css";
 
 /** Asks whether adaptive rank helps: model, data, budgets, methods and seeds in one form. */
 export function NewExperimentPage() {

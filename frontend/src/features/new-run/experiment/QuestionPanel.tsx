@@ -1,6 +1,6 @@
 import { Checkbox, NumberInput, SimpleGrid, Stack, TagsInput } from "@mantine/core";
 import { Panel } from "@/components/layout/Panel";
-import { DecimalInput } from "../form/DecimalInput";
+import { DecimalInput } from "@/features/new-run/form/DecimalInput";
 import type { Asked } from "./request";
 
 interface QuestionPanelProps {

@@ -5,12 +5,12 @@ import type { ModelModule } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { count } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
-import type { FieldInputProps } from "../form/FieldInput";
-import { modulesQuery } from "../queries";
+import type { FieldInputProps } from "@/features/new-run/form/FieldInput";
 import { ModuleTree } from "./ModuleTree";
 import { chosenBy, namesOf, unknownNames } from "./module-names";
 import { added, type Grouping, groupsOf } from "./module-tree";
 import { PatternBar } from "./PatternBar";
+import { modulesQuery } from "./queries";
 import "./modules.css";
 
 interface ModuleFieldProps extends FieldInputProps {

@@ -7,11 +7,11 @@ import { runQuery } from "@/api/queries";
 import type { ConfigDraft, SweepDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
-import { formSections, type JsonSchema } from "../form/schema";
-import { configSchemaQuery, presetsQuery } from "../queries";
+import { formSections, type JsonSchema } from "@/features/new-run/form/schema";
+import { configSchemaQuery, presetsQuery } from "@/features/new-run/queries";
 import { type AskedSweep, askedOf } from "./request";
 import { SweepEditor } from "./SweepEditor";
-import "../new-run.css";
+import "@/features/new-run/new-run.css";
 
 const sweepQuery = (id: string) =>
   queryOptions({

@@ -1,7 +1,7 @@
 import { NumberInput, Select, SimpleGrid, Stack, TagsInput, TextInput } from "@mantine/core";
 import { Panel } from "@/components/layout/Panel";
-import { DecimalInput } from "../form/DecimalInput";
-import { closedOptions } from "../form/FieldInput";
+import { DecimalInput } from "@/features/new-run/form/DecimalInput";
+import { closedOptions } from "@/features/new-run/form/FieldInput";
 import { type AskedSweep, type SearchKind, searchOptions } from "./request";
 
 interface SearchPanelProps {

@@ -1,8 +1,8 @@
 import { ActionIcon, Button, Group, NumberInput, Select, Stack, TagsInput, Text } from "@mantine/core";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
 import { Panel } from "@/components/layout/Panel";
-import { DecimalInput } from "../form/DecimalInput";
-import { closedOptions } from "../form/FieldInput";
+import { DecimalInput } from "@/features/new-run/form/DecimalInput";
+import { closedOptions } from "@/features/new-run/form/FieldInput";
 import type { ParameterRow, SearchKind, SpaceKind } from "./request";
 
 /** A field that can vary. */

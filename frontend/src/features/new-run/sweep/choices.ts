@@ -1,5 +1,5 @@
-import { allFields } from "../form/draft";
-import type { FormField, FormSection } from "../form/schema";
+import { allFields } from "@/features/new-run/form/draft";
+import type { FormField, FormSection } from "@/features/new-run/form/schema";
 import type { Choice } from "./SearchSpacePanel";
 
 /** Fields that a sweep can't vary: every point has its seeds, and all points the same task. */

@@ -2,7 +2,7 @@
 import { stringify } from "yaml";
 import { namesFirst } from "@/api/config";
 import type { ConfigDraft } from "@/api/types";
-import { typedValue } from "../experiment/request";
+import { typedValue } from "@/features/new-run/experiment/request";
 
 export type SpaceKind = "values" | "linear" | "log";
 export type SearchKind = "grid" | "random" | "tpe" | "halving";
