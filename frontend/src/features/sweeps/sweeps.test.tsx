@@ -5,7 +5,7 @@ import { render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { MemoryRouter, Route, Routes } from "react-router";
 import { afterEach, expect, test, vi } from "vitest";
-import { createQueryClient } from "@/app/query-client";
+import { createQueryClient } from "@/components/server/query-client";
 import { SweepPage } from "./SweepPage";
 import { SweepsPage } from "./SweepsPage";
 import recorded from "./sweeps.recorded.json";
