@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatch
 from pathlib import Path
 
+import typer
+
 from rankscope.cli.connection import connected
 from scripts.study import launching, report
 from scripts.study.parts import MINILM, parts
@@ -34,15 +36,17 @@ def main() -> None:
     if options.command == "report":
         report.write(PAGE, ANSWERS)
         return
-    with connected() as client:
-        if options.command == "run":
-            until = time.time() + 1e9 if options.until is None else _next(options.until)
-            try:
+    until = float("inf") if options.until is None else _next(options.until)
+    try:
+        with connected() as client:
+            if options.command == "run":
                 launching.run(client, chosen, ANSWERS, until=until)
-            except KeyboardInterrupt:
-                print("\nThe server goes on. Start this command again to follow it and to store its answer.")
-            report.write(PAGE, ANSWERS)
-        print(report.overview(launching.states(client, chosen)))
+                report.write(PAGE, ANSWERS)
+            print(report.overview(launching.states(client, chosen)))
+    except typer.Exit as ended:  # after its sentence on standard error
+        raise SystemExit(ended.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit("\nThe server goes on. Start this command again to follow it and to store its answer.") from None
 
 
 def _next(clock: str) -> float:

@@ -76,17 +76,17 @@ def _short(model: str) -> Part:
     """What one CPU core trains in an hour. Too few steps for other conclusions than about steps as few as these."""
     return Part(
         "reviews-rank-2-short",
-        "Rotten Tomatoes, mean rank 2, short trainings without tuning",
+        "Rotten Tomatoes, mean rank 2, short trainings",
         {
             "config": {
                 "model": {"id": model},
                 **_DATA[0].config,
-                "training": _training(300, 16, 32) | {"learning_rate": 3e-3},
+                "training": _training(200, 16, 32),
             },
             "methods": [{"method": "dynamic_rank", "options": _BEST, "name": "Dynamic rank (zero_b, sensitivity)"}],
             "budgets": [2],
             "seeds": SEEDS,
-            "tuning": {"trials": 0},
+            "tuning": {"trials": 3, "lowest_rate": 3e-4, "highest_rate": 3e-3, "seeds": [1000]},
             "controls": ["found_ranks", "random_score"],
         },
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 PAGE = 100
+INDEXED_S = 120
 Ask = Callable[[], bytes]
 
 
@@ -97,8 +98,7 @@ def mlflow(folder: Path, port: int, runs: list[dict[str, Any]], rounds: int) -> 
         "filter": (lambda: ask(newest, "params.`method.target_rank` = '8'"), f"{PAGE} runs"),
     }
     with server([*command, "--host", "127.0.0.1", "--port", str(port)], f"{base}/health", folder):
-        found = len(json.loads(ask(newest, "params.`method.target_rank` = '8'"))["runs"])
-        check(found, runs)
+        wait_until_found(lambda: len(json.loads(ask(newest, "params.`method.target_rank` = '8'"))["runs"]), runs)
         return answers(tool.__version__, questions, rounds)
 
 
@@ -133,14 +133,23 @@ def aim(folder: Path, port: int, runs: list[dict[str, Any]], rounds: int) -> dic
         "filter": (lambda: ask(wanted), f"{PAGE} runs"),
     }
     with server([*command, "--port", str(port)], f"{base}/api/projects/", folder):
-        answer = ask(wanted)
-        check(sum(each["name"].encode() in answer for each in runs), runs)
+        wait_until_found(lambda: named(ask(wanted), runs), runs)
         return answers(version, questions, rounds)
 
 
-def check(found: int, runs: list[dict[str, Any]]) -> None:
-    if found < min(PAGE, sum(run["config"]["method.target_rank"] == 8 for run in runs)):
-        raise RuntimeError(f"The filter found {found} runs.")
+def named(answer: bytes, runs: list[dict[str, Any]]) -> int:
+    return sum(each["name"].encode() in answer for each in runs)
+
+
+def wait_until_found(count: Callable[[], int], runs: list[dict[str, Any]]) -> None:
+    """Waits until the filter finds what it should: a server may still index the runs after it has started."""
+    expected = min(PAGE, sum(run["config"]["method.target_rank"] == 8 for run in runs))
+    deadline = time.monotonic() + INDEXED_S
+    while (found := count()) < expected:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"The filter finds {found} runs instead of {expected}, {INDEXED_S} s after the start.")
+        time.sleep(1)
+    time.sleep(5)  # the runs that the filter leaves out are indexed too
 
 
 def answers(version: str, questions: dict[str, tuple[Ask, str]], rounds: int) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from tests.bench.served import p95_ms
 from tests.bench.table.filling import CONFIG_FIELDS, METRICS, config_of, metrics_of, name_of, tags_of, values_of
 
 TRACKERS = ("mlflow", "aim")
+LIMIT_S = 1200
+"""For filling and asking one of them."""
 _COLUMNS = "config.method.target_rank,config.training.learning_rate,metrics.eval_accuracy.last,metrics.eval_loss.last"
 _OURS: dict[str, dict[str, Any]] = {
     "first page": {},
@@ -55,7 +57,10 @@ def _ask(api: httpx.Client, query: dict[str, Any]) -> httpx.Response:
 def _theirs(python: Path, tracker: str, source: Path, rounds: int) -> dict[str, Any]:
     script = Path(__file__).with_name("tracker_side.py")
     command = [str(python), str(script), tracker, str(source), str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{tracker} took longer than {LIMIT_S} s; compare with fewer runs (--runs 200).") from None
     if done.returncode != 0:
         raise RuntimeError(f"{tracker} could not be measured:\n{done.stderr[-2000:]}")
     side: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
