@@ -6,7 +6,6 @@
 """
 
 import argparse
-import time
 from datetime import datetime, timedelta
 from fnmatch import fnmatch
 from pathlib import Path
@@ -46,7 +45,9 @@ def main() -> None:
     except typer.Exit as ended:  # after its sentence on standard error
         raise SystemExit(ended.exit_code) from None
     except KeyboardInterrupt:
-        raise SystemExit("\nThe server goes on. Start this command again to follow it and to store its answer.") from None
+        raise SystemExit(
+            "\nThe server goes on. Start this command again to follow it and to store its answer."
+        ) from None
 
 
 def _next(clock: str) -> float:

@@ -4073,6 +4073,11 @@ export interface components {
             budgets: number[];
             /** Created At */
             created_at: number;
+            /**
+             * Expected Trials
+             * @description All trials that it will have, unless tuning adds rates.
+             */
+            expected_trials: number;
             /** Id */
             id: string;
             /** Is Extended After Looking */

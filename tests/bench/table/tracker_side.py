@@ -158,6 +158,7 @@ def answers(version: str, questions: dict[str, tuple[Ask, str]], rounds: int) ->
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     tracker, source, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     runs = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
     with socket.socket() as probe:

@@ -57,11 +57,14 @@ def _ask(api: httpx.Client, query: dict[str, Any]) -> httpx.Response:
 def _theirs(python: Path, tracker: str, source: Path, rounds: int) -> dict[str, Any]:
     script = Path(__file__).with_name("tracker_side.py")
     command = [str(python), str(script), tracker, str(source), str(rounds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        answer, errors = process.communicate(timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
+        process.terminate()  # and it ends its server
+        process.communicate(timeout=60)
         raise RuntimeError(f"{tracker} took longer than {LIMIT_S} s; compare with fewer runs (--runs 200).") from None
-    if done.returncode != 0:
-        raise RuntimeError(f"{tracker} could not be measured:\n{done.stderr[-2000:]}")
-    side: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    if process.returncode != 0:
+        raise RuntimeError(f"{tracker} could not be measured:\n{errors[-2000:]}")
+    side: dict[str, Any] = json.loads(answer.strip().splitlines()[-1])
     return side

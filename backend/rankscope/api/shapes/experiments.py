@@ -1,5 +1,6 @@
 """Experiments, and how they are built from rows."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -38,6 +39,8 @@ class ExperimentSummary(Shape):
     """Incremented whenever a trial or the design changes."""
     is_extended_after_looking: bool
     trials: TrialCountsShape
+    expected_trials: int
+    """All trials that it will have, unless tuning adds rates."""
     tasks: list[str]
     budgets: list[float]
     """Mean kept ranks, ascending."""
@@ -46,8 +49,6 @@ class ExperimentSummary(Shape):
 
 
 class ExperimentDetail(ExperimentSummary):
-    expected_trials: int
-    """All trials that it will have, unless tuning adds rates."""
     design: Design
 
 
@@ -69,28 +70,29 @@ class ImportedExperiment(Shape):
     """Names of fields of the lines that are not used."""
 
 
-def summary(experiment: Experiment, counts: TrialCounts) -> ExperimentSummary:
-    return ExperimentSummary.model_validate(_common(experiment, counts))
+def summaries(session: Session, found: Sequence[Experiment]) -> list[ExperimentSummary]:
+    ids = [each.id for each in found]
+    counted, tuned = experiments.counts(session, ids), trials.counts(session, ids, purpose=TrialPurpose.tune)
+    return [
+        ExperimentSummary.model_validate(_common(each, design_of(each), counted[each.id], tuned[each.id]))
+        for each in found
+    ]
 
 
 def detail(session: Session, experiment: Experiment) -> ExperimentDetail:
-    counts = experiments.counts(session, [experiment.id])[experiment.id]
-    design = design_of(experiment)
-    expected = sum(counts)
-    if experiment.source == "launched":
-        tuned = trials.count(session, experiment.id, purpose=TrialPurpose.tune)
-        expected = max(expected, ExperimentPlan(design).expected(tuned))
-    return ExperimentDetail.model_validate(
-        _common(experiment, counts) | {"design": design, "expected_trials": expected}
-    )
+    only, design = [experiment.id], design_of(experiment)
+    counts = experiments.counts(session, only)[experiment.id]
+    tuned = trials.counts(session, only, purpose=TrialPurpose.tune)[experiment.id]
+    return ExperimentDetail.model_validate(_common(experiment, design, counts, tuned) | {"design": design})
 
 
-def _common(experiment: Experiment, counts: TrialCounts) -> dict[str, object]:
-    design = design_of(experiment)
+def _common(experiment: Experiment, design: Design, counts: TrialCounts, tuned: int) -> dict[str, object]:
+    planned = ExperimentPlan(design).expected(tuned) if experiment.source == "launched" else 0
     own = ("id", "name", "notes", "source", "status", "message", "next_step", "created_at", "updated_at", "revision")
     return {name: getattr(experiment, name) for name in own} | {
         "is_extended_after_looking": experiment.is_extended_after_looking,
         "trials": TrialCountsShape(**counts._asdict()),
+        "expected_trials": max(sum(counts), planned),
         "tasks": [task.name for task in design.tasks],
         "budgets": design.budgets,
         "variants": len(design.variants),

@@ -41,9 +41,11 @@ def of(session: Session, experiment_id: str, *, purposes: Collection[TrialPurpos
     return list(session.scalars(query.order_by(col(Trial.number)).execution_options(populate_existing=True)))
 
 
-def count(session: Session, experiment_id: str, *, purpose: TrialPurpose) -> int:
-    of = (col(Trial.experiment_id) == experiment_id, col(Trial.purpose) == purpose)
-    return session.scalar(select(func.count()).select_from(Trial).where(*of)) or 0
+def counts(session: Session, experiment_ids: Sequence[str], *, purpose: TrialPurpose) -> dict[str, int]:
+    """Returns the number of trials with this purpose of each experiment."""
+    of = (col(Trial.experiment_id).in_(experiment_ids), col(Trial.purpose) == purpose)
+    query = select(col(Trial.experiment_id), func.count()).where(*of).group_by(col(Trial.experiment_id))
+    return dict.fromkeys(experiment_ids, 0) | {each: int(n) for each, n in session.execute(query)}
 
 
 def of_run(session: Session, run_id: str) -> list[Trial]:

@@ -56,6 +56,8 @@ export function drawLabels(root: HTMLElement, labels: readonly CellLabel[]): voi
     const top = down?.d2p(y) ?? -1;
     // Skip what is outside of the zoomed range.
     if (!across || !down || left < 0 || left > across._length || top < 0 || top > down._length) continue;
+    // A number that is wider than its cell would cover its neighbours.
+    if (context.measureText(text).width > Math.abs(across.d2p(x + 1) - left)) continue;
     context.fillStyle = color;
     context.fillText(text, across._offset + left, down._offset + top + 1);
   }

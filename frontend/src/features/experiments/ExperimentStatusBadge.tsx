@@ -13,7 +13,7 @@ const looks: Record<ExperimentStatus, { label: string; colour: string }> = {
 export function ExperimentStatusBadge({ status }: { status: ExperimentStatus }) {
   const { label, colour } = looks[status];
   return (
-    <Badge variant="light" color={colour} radius="sm" tt="none" data-status={status}>
+    <Badge variant="light" color={colour} radius="sm" tt="none" miw="max-content" data-status={status}>
       {label}
     </Badge>
   );

@@ -18,8 +18,8 @@ export function ExperimentsPage() {
   useTitle("Experiments");
   const experiments = useQuery(experimentsQuery);
   const [isImporting, setImporting] = useState(false);
-  const actions = (
-    <Group gap="xs" justify="center">
+  const actions = (justify: "flex-start" | "center") => (
+    <Group gap="xs" justify={justify}>
       <Button component={Link} to="/experiments/new" leftSection={<IconPlus size={16} />}>
         New experiment
       </Button>
@@ -41,13 +41,13 @@ export function ExperimentsPage() {
               sentences.
             </Text>
           </div>
-          {experiments.data?.length ? actions : null}
+          {experiments.data?.length ? actions("flex-start") : null}
         </Group>
         {experiments.data ? (
           experiments.data.length ? (
             <List experiments={experiments.data} />
           ) : (
-            <EmptyState title="No experiments yet" action={actions}>
+            <EmptyState title="No experiments yet" action={actions("center")}>
               An experiment compares methods with plain LoRA at the same budget over several seeds, and says
               what the results show. Launch one, or import results that you have, as JSON lines.
             </EmptyState>
@@ -115,7 +115,6 @@ function List({ experiments }: { experiments: ExperimentSummary[] }) {
   );
 }
 
-function trialsText({ trials: { planned, running, done, failed } }: ExperimentSummary): string {
-  const all = planned + running + done + failed;
+function trialsText({ trials: { done, failed }, expected_trials: all }: ExperimentSummary): string {
   return `${done === all ? count(all) : `${count(done)} of ${count(all)}`}${failed ? `, ${failed} failed` : ""}`;
 }

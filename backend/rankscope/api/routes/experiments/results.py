@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from rankscope.api.deps import AnswersDep, DoorbellDep, EngineDep, ExperimentId, NowDep
 from rankscope.api.experiment_answers import answer_of
 from rankscope.api.guard.access import SMALL_JSON, needs
-from rankscope.api.shapes.experiments import ExperimentDetail, ExperimentList, ExperimentPatch, detail, summary
+from rankscope.api.shapes.experiments import ExperimentDetail, ExperimentList, ExperimentPatch, detail, summaries
 from rankscope.contract.experiments.answer import Answer
 from rankscope.experiments.inputs import Selection
 from rankscope.experiments.tables import as_text, paper_table
@@ -33,8 +33,7 @@ def list_experiments(engine: EngineDep) -> ExperimentList:
     """The newest first, without their answers."""
     with reading(engine) as session:
         found = experiments.list_all(session)
-        counted = experiments.counts(session, [each.id for each in found])
-        return ExperimentList(items=[summary(each, counted[each.id]) for each in found])
+        return ExperimentList(items=summaries(session, found))
 
 
 @router.get("/{experiment_id}")

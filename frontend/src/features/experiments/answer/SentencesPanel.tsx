@@ -28,7 +28,7 @@ export function SentencesPanel({ answer, unit }: { answer: Answer; unit: Unit })
       title="What the results show"
       note={
         every.length > 1
-          ? `${plural(every.length, "comparison")}, corrected together: ${counts.map(([n, word]) => `${n} ${word}`).join(", ")}. The strongest first.`
+          ? `${plural(every.length, "comparison")}, corrected together (their intervals are not): ${counts.map(([n, word]) => `${n} ${word}`).join(", ")}. The strongest first.`
           : null
       }
     >

@@ -22,7 +22,8 @@ const largestFile = 1_000_000;
 export function MethodRows({ rows, onChange, givenRanks, problems }: MethodRowsProps) {
   const [refusal, setRefusal] = useState<string | null>(null);
   const choices = useMethods()
-    .filter((one) => one.has_ranks && one.rank_changes !== "never" && one.budget_field !== null)
+    // Those that choose ranks, and those without ranks as an upper bound.
+    .filter((one) => !one.has_ranks || (one.rank_changes !== "never" && one.budget_field !== null))
     .map((one) => ({ value: one.name, label: one.title }));
   const next = Math.max(0, ...rows.map((row) => row.key)) + 1;
   const unused = choices.find((one) => !rows.some((row) => row.method === one.value)) ?? choices[0];
