@@ -91,6 +91,9 @@ def _latex(table: PaperTable) -> str:
         widths = [sum(column.task == task for column in table.columns) for task in tasks]
         spans = [f"\\multicolumn{{{n}}}{{c}}{{{latex_text(task)}}}" for task, n in zip(tasks, widths, strict=True)]
         lines.append(f" & {' & '.join(spans)} \\\\")
+        ends = [1 + sum(widths[: place + 1]) for place in range(len(tasks))]
+        rules = [f"\\cmidrule(lr){{{end - n + 1}-{end}}}" for end, n in zip(ends, widths, strict=True)]
+        lines.append(" ".join(rules))
     ranks = " & ".join(f"rank {column.budget:g}" for column in table.columns)
     lines.append(f"{latex_text(_metric(table))} & {ranks} \\\\")
     lines.append(r"\midrule")

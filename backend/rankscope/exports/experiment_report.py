@@ -21,7 +21,8 @@ ul{padding:0;list-style:none}li{padding:5px 0;border-bottom:1px solid var(--line
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:3px 14px 3px 0;text-align:left;vertical-align:top;white-space:nowrap}td.n,th.n{text-align:right}
 th{font-weight:500;color:var(--muted)}td.text{white-space:normal}
-svg{width:100%;height:auto;font:11px system-ui,sans-serif}svg text{fill:var(--ink)}
+svg{width:100%;min-width:640px;height:auto;font:11px system-ui,sans-serif}svg text{fill:var(--ink)}
+@media(max-width:600px){.rows th{white-space:normal}}
 @media print{body{margin:0}h2{break-after:avoid}}
 """
 _WORDS = {
@@ -117,7 +118,7 @@ def _differences(comparisons: Sequence[VariantComparison], design: Design) -> st
         return _NAMES + (_WIDTH - _NAMES - 10) * (value - low) / span
 
     parts = [
-        f"<svg viewBox='0 0 {_WIDTH} {height}' role='img' aria-label='Differences to the baseline'>",
+        f"<div class='wide'><svg viewBox='0 0 {_WIDTH} {height}' role='img' aria-label='Differences to the baseline'>",
         f"<rect x='{at(-design.margin):.1f}' y='0' width='{at(design.margin) - at(-design.margin):.1f}' "
         f"height='{height - 24}' fill='var(--band)'/>",
         f"<line x1='{at(0):.1f}' x2='{at(0):.1f}' y1='0' y2='{height - 24}' stroke='var(--muted)'/>",
@@ -143,7 +144,7 @@ def _differences(comparisons: Sequence[VariantComparison], design: Design) -> st
         anchor = "start" if value == low else "end" if value == high else "middle"
         text = f"{value * factor:+.3g}" if value else f"0 {unit}"
         parts.append(f"<text x='{at(value):.1f}' y='{height - 8}' text-anchor='{anchor}'>{escape(text)}</text>")
-    return "".join([*parts, "</svg>"])
+    return "".join([*parts, "</svg></div>"])
 
 
 def _results(design: Design, answer: Answer) -> str:
@@ -211,7 +212,7 @@ def _protocol(design: Design) -> str:
     cells = "".join(
         f"<tr><th>{escape(name)}</th><td class='text'>{escape(text)}</td></tr>" for name, text in rows.items()
     )
-    return f"<table>{cells}</table>"
+    return f"<table class='rows'>{cells}</table>"
 
 
 def _variant(description: str, options: object) -> str:

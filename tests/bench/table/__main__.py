@@ -21,7 +21,7 @@ from rankscope.store.database.schema import migrate
 from tests.bench.rows import Rows
 from tests.bench.served import p95_ms, served
 from tests.bench.table.filling import CONFIG_FIELDS, METRICS, fill
-from tests.bench.table.trackers import against_trackers
+from tests.bench.table.trackers import TRACKERS, against_tracker
 from tests.stack import TOKEN
 
 LIMITS_MS = {1000: 50.0, 10_000: 150.0}
@@ -90,12 +90,13 @@ def main() -> None:
                     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
                         connection.exec_driver_sql("ANALYZE")
                 with served(settings) as (api, _pid):
-                    if options.trackers:
-                        against_trackers(rows, api, options.trackers, count, options.rounds)
-                    else:
-                        _measure(api, rows, kind, count, options.rounds)
-                if not options.smoke:
-                    rows.store()  # each part, so that a run that is cut off keeps what it has measured
+                    for part in TRACKERS if options.trackers else (kind,):
+                        if options.trackers:
+                            against_tracker(rows, api, part, options.trackers, count, options.rounds)
+                        else:
+                            _measure(api, rows, kind, count, options.rounds)
+                        if not options.smoke:
+                            rows.store()  # each part, so that a run that is cut off keeps what it has measured
             engine.dispose()
 
 

@@ -119,6 +119,7 @@ def test_table_has_the_same_numbers_in_every_form(api: httpx.Client) -> None:
     latex = api.get(url, params={"format": "latex"})
     assert latex.headers["content-disposition"].endswith(f'"experiment-{made["id"]}.tex"')
     assert r" & \multicolumn{1}{c}{reviews} & \multicolumn{1}{c}{news \& more} \\" in latex.text
+    assert r"\cmidrule(lr){2-2} \cmidrule(lr){3-3}" in latex.text
     assert r"new\_1 & \textbf{81.10 $\pm$ 0.10} & \textbf{81.10 $\pm$ 0.10} \\" in latex.text
     assert r"accuracy, \% & rank 2 & rank 2 \\" in latex.text
     report = api.get(f"{API}/{made['id']}/report.html")
