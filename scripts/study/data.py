@@ -34,14 +34,15 @@ def _r8(folder: Path) -> Iterator[Row]:
     """The official split, in the column `split`."""
     for part in ("train", "test"):
         file = folder / "text" / "datasets" / f"reuters-r8-{part}.tab"
-        for line in file.read_text(encoding="utf-8").splitlines()[3:]:
+        for line in file.read_text(encoding="utf-8").split("\n")[3:]:  # after three lines of headers
             label, _, text = line.partition("\t")
-            yield {"split": part, "label": label, "text": text}
+            if text:
+                yield {"split": part, "label": label, "text": text}
 
 
 def _boolq(folder: Path) -> Iterator[Row]:
     """The rows of its training and development parts; those of the test part have no label."""
-    for line in (folder / "data" / "BoolQ" / "combined.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (folder / "data" / "BoolQ" / "combined.jsonl").read_text(encoding="utf-8").strip().split("\n"):
         row = json.loads(line)
         if "label" in row:
             yield {"question": row["question"], "passage": row["passage"], "label": str(row["label"])}

@@ -77,6 +77,9 @@ def _part(file: Path) -> Iterator[str]:
     ]
     if collapsed:
         yield from ("", f"Collapsed trainings: {'; '.join(collapsed)}.")
+    yield from _listed(
+        "Learning rates, with the result on held-out training rows:", [_tuned(one) for one in answer["tuning"]]
+    )
     yield from _listed("What it says:", [one["text"] for one in answer["comparisons"]])
     steps = [f"{chain['method']}: {step['text']}" for chain in answer["chains"] for step in chain["steps"]]
     yield from _listed("Controls:", steps)
@@ -116,6 +119,15 @@ def _conditions(design: Json, trials: Json, status: str) -> list[list[str]]:
         ["Margin", f"{design['margin'] * 100:g} points" if design["metric"]["in_points"] else f"{design['margin']:g}"],
         ["Runs", f"{ended} of {trials['expected']} ended{failed}; the experiment is {status}"],
     ]
+
+
+def _tuned(cell: Json) -> str:
+    tried = ", ".join(
+        f"{one['learning_rate']:.2g} {'diverged' if one['value'] is None else format(one['value'], '.4f')}"
+        for one in cell["rates"]
+    )
+    best = "none had a result" if cell["best"] is None else f"{cell['best']:.2g} was chosen"
+    return f"{cell['variant']}, mean rank {cell['budget']:g}: {tried}; {best}."
 
 
 def _cell(cell: Json) -> list[str]:

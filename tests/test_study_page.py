@@ -1,0 +1,8 @@
+"""The tables of docs/study.md are those of the stored answers: none of their numbers is typed in."""
+
+from scripts.study.__main__ import ANSWERS, PAGE
+from scripts.study.report import tables
+
+
+def test_the_page_has_the_tables_of_the_stored_answers() -> None:
+    assert tables(ANSWERS) in PAGE.read_text(encoding="utf-8"), "run `make study-report`"
