@@ -166,6 +166,8 @@ def main() -> None:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="rankscope-bench-tracker-") as folder:
         print(json.dumps({"mlflow": mlflow, "aim": aim}[tracker](Path(folder), port, runs, rounds)), flush=True)
+    # Threads of Aim's storage may never end, and would keep the process and the benchmark waiting.
+    os._exit(0)
 
 
 if __name__ == "__main__":
