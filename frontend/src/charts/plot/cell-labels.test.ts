@@ -18,6 +18,7 @@ function drawing() {
   const written: unknown[] = [];
   const context = {
     scale: vi.fn(),
+    measureText: (text: string) => ({ width: 7 * text.length }),
     fillStyle: "",
     fillText: (...word: unknown[]) => written.push([...word, context.fillStyle]),
   };
@@ -38,9 +39,9 @@ test("a label is in the middle of its cell, in its own pane", () => {
   ]);
 });
 
-test("what is outside of the zoomed range is not drawn, and every draw uses the same canvas", () => {
+test("what is outside of the zoomed range or wider than its cell is not drawn, and every draw uses the same canvas", () => {
   const { root, written } = drawing();
-  drawLabels(root, [label({ x: 2 }), label({ y: -1 })]);
+  drawLabels(root, [label({ x: 2 }), label({ y: -1 }), label({ text: "4.4" })]);
   drawLabels(root, []);
   expect(written).toEqual([]);
   expect(root.querySelectorAll("canvas")).toHaveLength(1);
