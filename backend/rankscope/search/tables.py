@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -16,7 +17,8 @@ STATISTICS = ("n", "mean", "sd", "median", "min", "max")
 
 
 class SweepTable(NamedTuple):
-    head: list[str]
+    head: list[tuple[str, str]]
+    """Of each column: the title that neighbours share, empty for most, and its own."""
     rows: list[list[str]]
 
 
@@ -53,7 +55,7 @@ def _csv(design: SweepDesign, ranked: Sequence[Standing]) -> str:
 
 
 def _points(design: SweepDesign, ranked: Sequence[Standing]) -> SweepTable:
-    head = [*design.parameters, "n", design.metric.title, "median", "min", "max"]
+    titles = [*map(_label, design.parameters), "n", design.metric.title, "median", "min", "max"]
     rows = [
         [
             *(_text(one.point.values.get(name)) for name in design.parameters),
@@ -63,7 +65,7 @@ def _points(design: SweepDesign, ranked: Sequence[Standing]) -> SweepTable:
         ]
         for one in ranked
     ]
-    return SweepTable(head, rows)
+    return SweepTable([("", title) for title in titles], rows)
 
 
 def _matrix(design: SweepDesign, ranked: Sequence[Standing], rows: str, columns: Sequence[str]) -> SweepTable:
@@ -81,11 +83,12 @@ def _matrix(design: SweepDesign, ranked: Sequence[Standing], rows: str, columns:
         key=lambda texts: [each(text) for each, text in zip(orders, texts, strict=True)],
     )
     cells = {(key(one, [rows])[0], key(one, columns)): one for one in ranked}
-    head = [rows, *(", ".join(f"{name} {text}" for name, text in zip(columns, texts, strict=True)) for texts in across)]
-    if not columns:
-        head = [rows, design.metric.title]
+    titles = [
+        [_value_title(design, name, text) for name, text in zip(columns, texts, strict=True)] or [design.metric.title]
+        for texts in across
+    ]
     return SweepTable(
-        head,
+        [("", _label(rows)), *((", ".join(title[:-1]), title[-1]) for title in titles)],
         [
             [row, *(_short(design.metric, cells[row, column]) if (row, column) in cells else "" for column in across)]
             for row in down
@@ -93,8 +96,21 @@ def _matrix(design: SweepDesign, ranked: Sequence[Standing], rows: str, columns:
     )
 
 
+def _value_title(design: SweepDesign, name: str, text: str) -> str:
+    """A number needs its parameter's name; a text, such as a method, speaks for itself."""
+    values = design.parameters[name].values or [0]
+    return text if all(isinstance(one, str) for one in values) else f"{_label(name)} {text}"
+
+
+def _label(name: str) -> str:
+    """`training.learning_rate` -> "learning rate", `method.name` -> "method"."""
+    *parents, own = name.split(".")
+    return (parents[-1] if parents and own in ("name", "id") else own).replace("_", " ")
+
+
 def _markdown(table: SweepTable) -> str:
-    lines = [markdown_row(map(markdown_text, table.head)), markdown_row("---" for _ in table.head)]
+    titles = [", ".join(filter(None, column)) for column in table.head]
+    lines = [markdown_row(map(markdown_text, titles)), markdown_row("---" for _ in titles)]
     return "\n".join([*lines, *(markdown_row(map(markdown_text, row)) for row in table.rows)]) + "\n"
 
 
@@ -105,8 +121,13 @@ def _latex(table: SweepTable) -> str:
         shown = [latex_text(cell).replace("±", r"$\pm$") for cell in cells]
         return f"{' & '.join(shown)} \\\\"
 
-    head = [f"\\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}", r"\toprule", line(table.head), r"\midrule"]
-    return "\n".join([*head, *map(line, table.rows), r"\bottomrule", r"\end{tabular}"]) + "\n"
+    lines = [f"\\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}", r"\toprule"]
+    if any(shared for shared, _ in table.head):
+        groups = [(shared, len(list(own))) for shared, own in groupby(shared for shared, _ in table.head)]
+        spans = [f"\\multicolumn{{{n}}}{{c}}{{{latex_text(shared)}}}" if shared else "" for shared, n in groups]
+        lines.append(f"{' & '.join(spans)} \\\\")
+    lines += [line([own for _, own in table.head]), r"\midrule", *map(line, table.rows)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
 def _short(metric: SweepMetric, one: Standing) -> str:

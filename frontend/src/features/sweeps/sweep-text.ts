@@ -9,9 +9,12 @@ export const searchTitles: Record<SweepSummary["kind"], string> = {
   halving: "Successive halving",
 };
 
-/** `training.learning_rate` -> `learning rate`; the whole name is in the title of the column. */
-export const shortName = (parameter: string): string =>
-  parameter.slice(parameter.lastIndexOf(".") + 1).replaceAll("_", " ");
+/** `training.learning_rate` -> `learning rate`, `method.name` -> `method`. */
+export function shortName(parameter: string): string {
+  const parts = parameter.split(".");
+  const own = parts.pop() ?? "";
+  return (/^(name|id)$/.test(own) ? (parts.pop() ?? own) : own).replaceAll("_", " ");
+}
 
 export const valueText = (value: unknown): string => (value === undefined ? "–" : configValue(value));
 

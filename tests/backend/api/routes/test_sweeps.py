@@ -85,7 +85,7 @@ def test_a_sweep_is_launched_paused_resumed_and_read(api: httpx.Client, server: 
     assert len(api.get("/api/v1/runs", params=query).json()["items"]) == 6
     lines = api.get(f"{url}/table?rows=method.target_rank&columns=training.learning_rate&format=markdown").text
     assert lines.splitlines() == [
-        "| method.target_rank | training.learning_rate 0.001 | training.learning_rate 0.01 |",
+        "| target rank | learning rate 0.001 | learning rate 0.01 |",
         "| --- | --- | --- |",
         "| 1 | 60.00 ± 14.14 | 85.00 ± 7.07 |",
         "| 2 | 60.00 ± 0.00 |  |",
