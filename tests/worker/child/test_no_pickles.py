@@ -40,9 +40,12 @@ def trap(tmp_path: Path) -> Trap:
 
 
 def test_an_uploaded_pickle_is_not_opened(tmp_path: Path, trap: Trap) -> None:
-    for name in ("rows.pkl", "rows.csv", "rows.json", "rows.parquet"):
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(BrokenFile, match="is a Python pickle"):
+            import_bytes(tmp_path, "rows.csv", pickle.dumps(trap, protocol))
+    for name, options in (("rows.json", {"format": "json"}), ("rows.parquet", {"format": "parquet"})):
         with pytest.raises(BrokenFile):
-            import_bytes(tmp_path, name, pickle.dumps(trap))
+            import_bytes(tmp_path, name, pickle.dumps(trap), **options)
     assert not (tmp_path / "sprung").exists()
 
 

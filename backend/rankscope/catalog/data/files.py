@@ -68,6 +68,10 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
         "The content is an old Excel or Word document, whatever the file name says.",
         "Export it as CSV in UTF-8.",
     ),
+    *(
+        (bytes([0x80, protocol]), "The content is a Python pickle, which can run code when it is opened.", _CONVERT)
+        for protocol in range(2, 6)
+    ),
     (b"PAR1", "The content is a Parquet table, whatever the file name says.", _OTHER_KINDS[".parquet"][1]),
     (b"ARROW1", "The content is an Arrow table, whatever the file name says.", _OTHER_KINDS[".parquet"][1]),
     (b"\x89HDF", "The content is an HDF5 file, whatever the file name says.", _OTHER_KINDS[".parquet"][1]),

@@ -208,6 +208,7 @@ BROKEN = {
     "compressed twice": (gzip.compress(gzip.compress(b"a,b\n1,2\n")), "compressed twice"),
     "cut archive": (gzip.compress(b"text,label\nx,1\n" * 100)[:-12], "compressed data is damaged"),
     "cut parquet": (b"PAR1" + bytes(100), "It can't be read"),
+    "cut object": (b'{"a": ', "None of its rows can be read. Line 1: It is not JSON"),
     "cut list": (b'[{"text": "a"}, {"text":', "Element 2 of the list can't be read"),
 }
 
@@ -215,7 +216,7 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_file_is_explained_and_leaves_nothing_but_the_upload(tmp_path: Path, case: str) -> None:
     content, expected = BROKEN[case]
-    upload_id = put_upload(tmp_path, "a.json" if case == "cut list" else "a.csv", content)
+    upload_id = put_upload(tmp_path, "a.json" if case in ("cut list", "cut object") else "a.csv", content)
     with pytest.raises(BrokenFile) as caught:
         import_upload(Folders(tmp_path), upload_id, lambda _: None)
     assert expected in caught.value.problem

@@ -182,7 +182,7 @@ def _write_json(
     plain = work / "rows.jsonl"
     names, kinds = write_plain_rows(source.path, plain, rejects, report)
     if not names:
-        _refuse_nothing(rejects, "Its rows are empty objects.")
+        _refuse_nothing(rejects, "None of its rows can be read." if rejects.count else "Its rows are empty objects.")
     check_names(names)
     types = [kind.sql for kind in kinds]
     columns = ", ".join(f"'c{place}': '{kind}'" for place, kind in enumerate(types))
