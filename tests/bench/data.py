@@ -36,6 +36,12 @@ _SET = "bench-data"
 _TIMES = 7
 _PAIRS = 5
 _IMPORTS = 10
+_CONFIG: dict[str, Any] = {
+    "model": {"id": "local:tiny"},
+    "data": {"id": f"imported:{_SET}"},
+    "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 10},
+    "training": {"max_steps": 100},
+}
 _FEW = (
     "a",
     "film",
@@ -157,7 +163,16 @@ def measure_import(rows: Rows, folder: Path, n_rows: int) -> Path:
     return data_dir
 
 
-def measure_answers(rows: Rows, data_dir: Path, n_rows: int) -> None:
+def import_once(folder: Path, n_rows: int) -> Path:
+    """Returns the data folder with the imported set, without measuring the import."""
+    path, data_dir = folder / "bench.csv", folder / "app"
+    write_file(path, n_rows)
+    side("ours", path, data_dir)
+    path.unlink()
+    return data_dir
+
+
+def measure_served(rows: Rows, data_dir: Path, n_rows: int, *, only_starts: bool) -> None:
     stack = Stack(data_dir)
     make_tiny_bert(stack.settings.models_dir / "tiny", words=_FEW)
     try:
@@ -165,53 +180,53 @@ def measure_answers(rows: Rows, data_dir: Path, n_rows: int) -> None:
         stack.start_api()
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=f"{stack.url}/api/v1", headers=headers, timeout=600) as api:
-            base, offset = f"/datasets/imported:{_SET}", n_rows * 4 // 5
-            against = f"{n_rows:,} rows, median of {_TIMES}"
-            page = {"offset": offset, "limit": 100}
-            rows.at_most(
-                f"rows {offset:,} to {offset + 100:,}",
-                median_ms(lambda: api.get(f"{base}/rows", params=page)),
-                150,
-                "ms",
-                against,
-            )
-            deep: dict[str, Any] = {"offset": n_rows // 4, "limit": 100, "column": "label", "value": "bad"}
-            rows.at_most(
-                f"rows of one label from {n_rows // 4:,}",
-                median_ms(lambda: api.get(f"{base}/rows", params=deep)),
-                150,
-                "ms",
-                against,
-            )
-            rows.at_most("profile", median_ms(lambda: api.get(base)), 150, "ms", against)
-            config: dict[str, Any] = {
-                "model": {"id": "local:tiny"},
-                "data": {"id": f"imported:{_SET}"},
-                "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 10},
-                "training": {"max_steps": 100},
-            }
-            began = time.monotonic()
-
-            def validated() -> bool:
-                verdict = api.post("/runs/validate", json={"config": config}).json()
-                others = [each for each in verdict["problems"] if "still being read" not in each["message"]]
-                assert not others, others
-                return verdict["plan"] is not None
-
-            wait_for("the split to be counted", validated, deadline_s=1200, every_s=0.5)
-            rows.tell("validate for the first time, until the split is counted", time.monotonic() - began, "s", against)
-            rows.at_most(
-                "validate, with a split that was counted before",
-                median_ms(lambda: api.post("/runs/validate", json={"config": config})),
-                150,
-                "ms",
-                against,
-            )
+            if not only_starts:
+                measure_answers(rows, api, n_rows)
             stack.start_worker()
-            measure_starts(rows, stack, api, config, n_rows)
-            measure_memory(rows, stack, api, n_rows)
+            measure_starts(rows, stack, api, _CONFIG, n_rows)
+            if not only_starts:
+                measure_memory(rows, stack, api, n_rows)
     finally:
         stack.stop()
+
+
+def measure_answers(rows: Rows, api: httpx.Client, n_rows: int) -> None:
+    base, offset = f"/datasets/imported:{_SET}", n_rows * 4 // 5
+    against = f"{n_rows:,} rows, median of {_TIMES}"
+    page = {"offset": offset, "limit": 100}
+    rows.at_most(
+        f"rows {offset:,} to {offset + 100:,}",
+        median_ms(lambda: api.get(f"{base}/rows", params=page)),
+        150,
+        "ms",
+        against,
+    )
+    deep: dict[str, Any] = {"offset": n_rows // 4, "limit": 100, "column": "label", "value": "bad"}
+    rows.at_most(
+        f"rows of one label from {n_rows // 4:,}",
+        median_ms(lambda: api.get(f"{base}/rows", params=deep)),
+        150,
+        "ms",
+        against,
+    )
+    rows.at_most("profile", median_ms(lambda: api.get(base)), 150, "ms", against)
+    began = time.monotonic()
+
+    def validated() -> bool:
+        verdict = api.post("/runs/validate", json={"config": _CONFIG}).json()
+        others = [each for each in verdict["problems"] if "still being read" not in each["message"]]
+        assert not others, others
+        return verdict["plan"] is not None
+
+    wait_for("the split to be counted", validated, deadline_s=1200, every_s=0.5)
+    rows.tell("validate for the first time, until the split is counted", time.monotonic() - began, "s", against)
+    rows.at_most(
+        "validate, with a split that was counted before",
+        median_ms(lambda: api.post("/runs/validate", json={"config": _CONFIG})),
+        150,
+        "ms",
+        against,
+    )
 
 
 def measure_memory(rows: Rows, stack: Stack, api: httpx.Client, n_rows: int) -> None:
@@ -250,6 +265,9 @@ def main() -> None:
     parser.add_argument("--side", nargs=3, metavar=("NAME", "FILE", "FOLDER"))
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--only-import", action="store_true", help="leaves out the answers and the starts of trainings")
+    parser.add_argument(
+        "--only-starts", action="store_true", help="only the starts of trainings, on a set imported once"
+    )
     parser.add_argument("--folder", type=Path, help="needs 7 GB; default: a temporary folder")
     given = parser.parse_args()
     if given.side:
@@ -258,11 +276,14 @@ def main() -> None:
     is_whole = given.rows == ROWS
     rows = Rows("data", smoke=not is_whole)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        data_dir = measure_import(rows, Path(folder), given.rows)
-        if is_whole:
-            rows.store()
+        if given.only_starts:
+            data_dir = import_once(Path(folder), given.rows)
+        else:
+            data_dir = measure_import(rows, Path(folder), given.rows)
+            if is_whole:
+                rows.store()
         if not given.only_import:
-            measure_answers(rows, data_dir, given.rows)
+            measure_served(rows, data_dir, given.rows, only_starts=given.only_starts)
     if is_whole:
         rows.store()
 

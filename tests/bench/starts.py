@@ -1,5 +1,6 @@
 """How long a training process takes to its first step on a large data set, for the first and the second time."""
 
+import os
 from typing import Any
 
 import httpx
@@ -20,12 +21,15 @@ def measure_starts(rows: Rows, stack: Stack, api: httpx.Client, config: dict[str
         "method": {"name": "lora", "rank": 2},
         "training": short,
     }
-    times = {name: _seconds_to_first_step(api, config) for name in _RUNS}
+    times, loads = {}, {}
+    for name in _RUNS:
+        loads[name] = os.getloadavg()[0]
+        times[name] = _seconds_to_first_step(api, config)
     tokens = sum(path.stat().st_size for path in (stack.settings.data_dir / "tokens").glob("*/*")) / 1e6
     rows.tell(
         "child: start to first step, tokenizing", times["first"], "s", f"{n_rows:,} rows, {tokens:,.0f} MB of tokens"
     )
-    against = f"{n_rows:,} rows; the first start took {times['first']:.1f} s"
+    against = f"{n_rows:,} rows; the first start took {times['first']:.1f} s; load of the machine before: {loads['second']:.1f}"
     rows.at_most("child: start to first step, the second time", times["second"], _LIMIT_S, "s", against)
 
 
