@@ -14,6 +14,7 @@ from rankscope.contract.errors import BadInput
 from rankscope.launch.activations import activation_bytes
 from rankscope.launch.memory import estimate_memory, step_of
 from rankscope.launch.plan import RunPlan, make_plan
+from rankscope.launch.savings import with_changes
 from rankscope.settings import Settings
 from tests.tiny import make_reviews, make_tiny_bart, make_tiny_bert
 from tests.wide import wide
@@ -61,14 +62,15 @@ def make_tiny_llama(folder: Path) -> None:
 def loaded(settings: Settings) -> Callable[..., tuple[RunPlan, Any, Any]]:
     """Plans a run, and loads and wraps its model as a worker does."""
 
-    def load(model: str, method: dict[str, Any]) -> tuple[RunPlan, Any, Any]:
+    def load(model: str, method: dict[str, Any], quantization: str = "none") -> tuple[RunPlan, Any, Any]:
         from dynamic_rank import create_method
         from rankscope_worker.child.loading.model import load_model, load_tokenizer
+        from rankscope_worker.child.loading.quantisation import quantisation_of
         from rankscope_worker.child.tasks import trained_task
         from rankscope_worker.child.training import method_options
 
         config = {
-            "model": {"id": f"local:{model}"},
+            "model": {"id": f"local:{model}", "quantization": quantization},
             "data": {"id": "local:reviews"},
             "method": method,
             "training": {"max_steps": 20, "max_length": TOKENS, "batch_size": ROWS},
@@ -76,7 +78,8 @@ def loaded(settings: Settings) -> Callable[..., tuple[RunPlan, Any, Any]]:
         plan = make_plan(RunConfig.model_validate(config), Catalog(settings))
         folder = settings.models_dir / model
         task = trained_task(plan.config.task, plan.split.labels)
-        base = load_model(folder, model, task.head(), load_tokenizer(folder)).model
+        bits = quantisation_of(plan.config)
+        base = load_model(folder, model, task.head(), load_tokenizer(folder), bits).model
         wrapped = create_method(plan.config.method.name, method_options(plan.config))
         return plan, wrapped.prepare(base, task.peft_type), wrapped
 
@@ -93,6 +96,28 @@ def test_bytes_of_all_parameters_are_exact(loaded: Callable[..., tuple[RunPlan, 
         assert parts.weights + parts.adapter == sum(each.numel() * each.element_size() for each in wrapped.parameters())
         trained = [each.numel() for each in wrapped.parameters() if each.requires_grad]
         assert (parts.gradients, parts.optimizer) == (4 * sum(trained), 8 * sum(trained))
+
+
+@pytest.mark.filterwarnings("ignore:.*CPU capability.*:UserWarning")
+@pytest.mark.parametrize(
+    ("model", "bits"), [("bert", "4-bit"), ("llama", "8-bit"), *wide(("bert", "8-bit"), ("llama", "4-bit"))]
+)
+def test_bytes_of_weights_that_are_quantised_while_loaded(
+    loaded: Callable[..., tuple[RunPlan, Any, Any]], model: str, bits: str
+) -> None:
+    plan, wrapped, _ = loaded(model, METHODS["lora"], bits)
+    estimate = estimate_memory(plan, "gpu")
+    whole = estimate_memory(plan, "gpu", with_changes(plan.config, {"model.quantization": "none"}))
+    assert estimate is not None
+    assert whole is not None
+    assert estimate.parts.weights < whole.parts.weights / 1.5
+    held = 0
+    for each in wrapped.parameters():
+        held += each.numel() * each.element_size()
+        state = getattr(each, "quant_state", None)
+        if state is not None:
+            held += state.absmax.numel() * state.absmax.element_size() + 4 * state.state2.absmax.numel()
+    assert estimate.parts.weights + estimate.parts.adapter == pytest.approx(held, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,12 @@ class ModelConfig(Part):
         max_length=200,
         json_schema_extra={"x-options": "models"},
     )
+    quantization: Literal["none", "8-bit", "4-bit"] = Field(
+        default="none",
+        title="Quantization",
+        description="Load the frozen linear layers in 8 or 4 bits (bitsandbytes), so that a large model fits a small GPU. Needs a "
+        "GPU and an adapter method; steps take longer.",
+    )
 
 
 BestMetric = Annotated[
@@ -264,6 +270,11 @@ class RunConfig(Part):
         return cls.model_validate(config, context={STORED: True})
 
     @property
+    def needs_gpu(self) -> bool:
+        """Whether only a worker with a GPU may train it."""
+        return self.hardware.device == "gpu" or self.model.quantization != "none"
+
+    @property
     def best_metric(self) -> Metric:
         """The metric that determines the best checkpoint."""
         return self.task.describe(self.training.best_metric or self.task.headline().name)
@@ -295,6 +306,29 @@ class RunConfig(Part):
                 f"is {metric!r}, which no evaluation computes",
                 f"Use one of {', '.join(self.task.best_by())}.",
                 at=("training",),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _quantization_fits(self) -> "RunConfig":
+        bits = self.model.quantization
+        if bits == "none":
+            return self
+        if self.hardware.device == "cpu":
+            raise refuse(
+                "quantization",
+                bits,
+                f"is {bits}, which needs a GPU, and hardware.device is cpu",
+                "Set quantization to none, or device to auto or gpu.",
+                at=("model",),
+            )
+        if self.method.artifact == "model":
+            raise refuse(
+                "quantization",
+                bits,
+                f"is {bits}, and method {self.method.name} trains all weights, which can't be quantised",
+                "Set quantization to none, or use an adapter method.",
+                at=("model",),
             )
         return self
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from rankscope.catalog import LinearModule, ModelEntry
+from rankscope.catalog.models.sizes import quantised_at_load
 from rankscope.contract.config import RunConfig
 from rankscope.launch.activations import DeviceKind, Step, activation_bytes, evaluation_bytes, output_bytes
 from rankscope.launch.plan import RunPlan
@@ -69,6 +71,8 @@ def estimate_memory(
     sizes = model.memory_sizes
     if sizes is None:
         return None
+    if config.model.quantization != "none":
+        sizes = quantised_at_load(sizes, _quantised_layers(model), config.model.quantization)
     outputs = config.task.head_outputs(plan.split.labels)
     head = 0 if outputs is None else model.head_parameters(outputs, is_linear=config.task.has_linear_head) or 0
     is_full = method.artifact == "model"
@@ -97,6 +101,12 @@ def estimate_memory(
         process=int(_PROCESS_BYTES[device] * (correction if device == "cpu" else 1.0)),
     )
     return MemoryEstimate(device, parts, step.tokens)
+
+
+def _quantised_layers(model: ModelEntry) -> list[LinearModule]:
+    """bitsandbytes takes all linear layers but the head, and but an output layer, which may share the embedding's weights."""
+    heads = {*(model.kind.heads if model.kind else ()), "lm_head"}
+    return [module for module in [*model.modules, *model.outside] if heads.isdisjoint(module.name.split("."))]
 
 
 def step_of(plan: RunPlan, config: RunConfig, device: DeviceKind) -> Step:

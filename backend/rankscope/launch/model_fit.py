@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from importlib.util import find_spec
 
 from rankscope.catalog import ModelEntry
 from rankscope.catalog.models.architectures import kinds_for, loses_decoder
@@ -25,6 +26,9 @@ def model_problems(config: RunConfig, model: ModelEntry) -> list[FieldProblem]:
                 f"Choose a model of another type, such as {_some(kinds)}, or another task.",
             )
         ]
+    bits = config.model.quantization
+    if bits != "none" and not can_quantise(model):
+        return [_not_quantisable(model, bits)]
     field = task.chat_template_field
     if field is not None and not model.has_chat_template:
         return [
@@ -36,6 +40,27 @@ def model_problems(config: RunConfig, model: ModelEntry) -> list[FieldProblem]:
             )
         ]
     return []
+
+
+def can_quantise(model: ModelEntry) -> bool:
+    """Whether the model's weights can be quantised while they are loaded."""
+    return not model.is_quantised and find_spec("bitsandbytes") is not None
+
+
+def _not_quantisable(model: ModelEntry, bits: str) -> FieldProblem:
+    if model.is_quantised:
+        return FieldProblem(
+            "config.model.quantization",
+            bits,
+            f"is {bits}, and the weights of {model.id} are quantised already",
+            "Set it to none.",
+        )
+    return FieldProblem(
+        "config.model.quantization",
+        bits,
+        f"is {bits}, which needs bitsandbytes, and it is not installed",
+        "Install RankScope's extra `quantized` here and where the workers run, or set it to none.",
+    )
 
 
 def loaded_part(config: RunConfig, model: ModelEntry) -> ModelEntry:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.stored import StoredMemoryEstimate
 from rankscope.contract.tables import Worker
 from rankscope.launch.activations import DeviceKind
@@ -133,6 +134,26 @@ def preflight(session: Session, plan: RunPlan, data_dir: Path, *, now: float, lo
     )
 
 
+def check_quantization(engine: Engine, config: RunConfig, *, now: float, lost_after_s: float) -> None:
+    """Raises BadInput if the model is to be quantised, and no worker that is online has a GPU."""
+    bits = config.model.quantization
+    if bits == "none":
+        return
+    with reading(engine) as session:
+        devices = _devices(session, now=now, lost_after_s=lost_after_s)
+    if not any(device.kind == "gpu" for device in devices):
+        raise BadInput(
+            [
+                FieldProblem(
+                    "config.model.quantization",
+                    bits,
+                    f"is {bits}, which needs a GPU, and no worker that is online has one",
+                    "Set it to none, or start a worker on a host with a GPU.",
+                )
+            ]
+        )
+
+
 def stored_estimate(engine: Engine, plan: RunPlan, *, now: float, lost_after_s: float) -> StoredMemoryEstimate | None:
     """Returns the estimate to keep with a run, for comparison with the measured peak."""
     with reading(engine) as session:
@@ -157,6 +178,8 @@ def find_device_kind(session: Session, config: RunConfig, *, now: float, lost_af
 
 def device_kind(config: RunConfig, devices: Sequence[Device]) -> DeviceKind:
     """Returns the kind of device that a run gets: with `auto`, a GPU if a worker has one."""
+    if config.needs_gpu:
+        return "gpu"
     if config.hardware.device != "auto":
         return config.hardware.device
     return "gpu" if any(device.kind == "gpu" for device in devices) else "cpu"
@@ -165,7 +188,9 @@ def device_kind(config: RunConfig, devices: Sequence[Device]) -> DeviceKind:
 def family_of(plan: RunPlan) -> str:
     """Names the runs whose measured memory says something about this one: same kind of model, way of training, precision."""
     kind = plan.model.kind.kind if plan.model.kind else plan.model.architecture
-    return f"{kind}, {plan.config.method.artifact}, {plan.config.hardware.precision}"
+    bits = plan.config.model.quantization
+    quantised = "" if bits == "none" else f", {bits}"
+    return f"{kind}, {plan.config.method.artifact}, {plan.config.hardware.precision}{quantised}"
 
 
 def correction_from(peaks: Sequence[tuple[StoredMemoryEstimate, int]]) -> tuple[float, int]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from rankscope.contract.config import RunConfig
 from rankscope.launch.activations import DeviceKind
+from rankscope.launch.model_fit import can_quantise
 from rankscope.launch.plan import RunPlan
 
 _SHORTEST = 16
@@ -28,6 +29,8 @@ def savings(plan: RunPlan, limit_bytes: int, total: Callable[[RunConfig], int], 
     """Returns the changes that bring `total(config)` to `limit_bytes` or less, the mildest first; empty if none does."""
     sizes = plan.model.memory_sizes
     makers = [_smaller_batch, _half_precision, _shorter_texts]
+    if can_quantise(plan.model) and plan.config.method.artifact != "model":
+        makers.insert(2, _quantised_base)
     if sizes is not None and sizes.can_checkpoint:
         makers.insert(1, _checkpointing)
     found = []
@@ -62,6 +65,12 @@ def _checkpointing(config: RunConfig, total: Callable[[RunConfig], int], _device
 def _half_precision(config: RunConfig, total: Callable[[RunConfig], int], device: DeviceKind) -> Iterator[Saving]:
     if device == "gpu" and config.hardware.precision != "bf16":
         yield _saving("Precision bf16", config, total, {"hardware.precision": "bf16"}, "other_result")
+
+
+def _quantised_base(config: RunConfig, total: Callable[[RunConfig], int], device: DeviceKind) -> Iterator[Saving]:
+    if device == "gpu" and config.model.quantization == "none":
+        for bits in ("8-bit", "4-bit"):
+            yield _saving(f"{bits} base", config, total, {"model.quantization": bits}, "other_result")
 
 
 def _shorter_texts(config: RunConfig, total: Callable[[RunConfig], int], _device: DeviceKind) -> Iterator[Saving]:

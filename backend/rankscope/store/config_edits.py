@@ -41,7 +41,7 @@ def change_config(
     run.method, run.task = config.method.name, config.task.name
     run.headline_metric = config.task.headline_metric
     run.model_id, run.data_id = config.model.id, config.data.id
-    run.needs_gpu = config.hardware.device == "gpu"
+    run.needs_gpu = config.needs_gpu
     if was_default:
         run.name = runs.default_name(config)
     session.add(run)

@@ -118,6 +118,7 @@ def _shape(config: RunConfig) -> tuple[object, ...]:
         training.gradient_accumulation,
         training.max_length,
         config.task.target_length,
+        config.model.quantization,
         hardware.precision,
         hardware.gradient_checkpointing,
         config.method.start_rank,

@@ -61,7 +61,7 @@ def create_run(
         task=config.task.name,
         headline_metric=config.task.headline_metric,
         data_id=config.data.id,
-        needs_gpu=config.hardware.device == "gpu",
+        needs_gpu=config.needs_gpu,
         created_at=now,
         updated_at=now,
         total_steps=total_steps,

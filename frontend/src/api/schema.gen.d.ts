@@ -5282,6 +5282,13 @@ export interface components {
              * @example minilm
              */
             id: string;
+            /**
+             * Quantization
+             * @description Load the frozen linear layers in 8 or 4 bits (bitsandbytes), so that a large model fits a small GPU. Needs a GPU and an adapter method; steps take longer.
+             * @default none
+             * @enum {string}
+             */
+            quantization: "none" | "8-bit" | "4-bit";
         };
         /** ModelList */
         ModelList: {

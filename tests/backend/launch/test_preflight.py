@@ -131,6 +131,21 @@ def test_proposals_fit_and_keep_the_rows_of_a_step(checked: Checked, plan: Calla
         assert estimate.parts.total == saving.total_bytes < limit
 
 
+def test_a_quantised_base_is_proposed_for_a_gpu(checked: Checked) -> None:
+    def labels(**changes: Any) -> list[str]:
+        """What is proposed on a GPU that is too small by one byte of a tenth."""
+        large = {"index": 0, "name": "GPU", "memory_bytes": 64 * GIB, "free_bytes": 64 * GIB}
+        whole = checked(free_bytes=None, gpus=[large], **changes).memory
+        assert whole is not None
+        free = int(whole.estimate.parts.total / 0.9) - 2
+        memory = checked(free_bytes=None, gpus=[large | {"free_bytes": free}], **changes).memory
+        assert memory is not None
+        return [saving.label for saving in memory.savings]
+
+    assert "8-bit base" in labels()
+    assert "8-bit base" not in labels(method={"name": "full"})
+
+
 def test_nothing_is_proposed_if_nothing_helps(checked: Checked) -> None:
     memory = checked(free_bytes=1000, total_bytes=2000).memory
     assert memory is not None

@@ -23,6 +23,8 @@ class Inputs:
     rows: Split
     catalog: Catalog
     environment: Environment
+    is_quantised: bool
+    """Whether the weights are quantised in the files, or while they are loaded."""
 
     def check_model(self) -> None:
         """Checks the model again after it was loaded: its files may have changed while they were read."""
@@ -47,7 +49,12 @@ def find_inputs(catalog: Catalog, config: RunConfig, environment: Environment) -
         )
     found = environment.copy()
     found.setdefault("model_fingerprint", model.fingerprint)
-    return Inputs(model, rows, catalog, found)
+    return Inputs(model, rows, catalog, found, is_quantised(config, model))
+
+
+def is_quantised(config: RunConfig, model: ModelEntry) -> bool:
+    """Whether bitsandbytes is needed."""
+    return model.is_quantised or config.model.quantization != "none"
 
 
 def changed_libraries(environment: Environment, trained_with: Mapping[str, str]) -> str | None:

@@ -14,6 +14,7 @@ from rankscope_worker.child.loading.causes import name_of, out_of_memory
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
+from rankscope_worker.child.loading.quantisation import quantisation_of
 from rankscope_worker.child.tasks import trained_task
 
 
@@ -39,7 +40,8 @@ def predict(
 ) -> tuple[list[PredictionItem], str | None]:
     """What the base model and the result in `artifact` predict for each input, with notes.
 
-    Both are computed in float32, on the CPU, with the tokenizer and the text length of the training.
+    Both are computed on the CPU, with the tokenizer and the text length of the training: in float32, and from weights that
+    are quantised as they were for it.
     """
     if config.task.head_outputs(labels) == 0:
         raise CannotLoad("The run has no list of classes.")
@@ -49,7 +51,7 @@ def predict(
     # Use the training's seed: a head that the base model's files lack is then identical to the initial one.
     set_seed(config.training.seed)
     with _loading("The base model"):
-        base = load_model(model_folder, config.model.id, task.head(), tokenizer)
+        base = load_model(model_folder, config.model.id, task.head(), tokenizer, quantisation_of(config))
     encoder = TextEncoder(tokenizer, base.model, config.training.max_length)
     counts = Counts()
     encoded = task.encode_inputs(inputs, encoder, counts)

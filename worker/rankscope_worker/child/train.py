@@ -99,7 +99,7 @@ def _attempt(
     from rankscope_worker.child.inputs import changed_libraries, find_inputs
 
     inputs = find_inputs(Catalog(settings), config, environment)
-    with fast_imports(with_quantisation=inputs.model.is_quantised):
+    with fast_imports(with_quantisation=inputs.is_quantised):
         from rankscope_worker.child.software import trained_with
         from rankscope_worker.child.training import run_training
 

@@ -43,6 +43,7 @@ from rankscope_worker.child.loading.causes import is_of_the_host, is_panic, name
 from rankscope_worker.child.loading.encoding import TextEncoder, UnusableText
 from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
+from rankscope_worker.child.loading.quantisation import quantisation_of
 from rankscope_worker.child.loading.token_cache import TokenCache
 from rankscope_worker.child.steering import Steerer
 from rankscope_worker.child.tasks import trained_task
@@ -110,7 +111,7 @@ def run_training(
         record(PhaseEvent(phase=Phase.loading, step=start_step))
         with _causes("missing_model"):
             tokenizer = load_tokenizer(model_folder)
-            base = load_model(model_folder, config.model.id, task.head(), tokenizer)
+            base = load_model(model_folder, config.model.id, task.head(), tokenizer, quantisation_of(config))
             task.check_model(base.model)
             cache = None if token_space is None else TokenCache(token_space, model_folder)
             encoder = TextEncoder(tokenizer, base.model, config.training.max_length, cache)

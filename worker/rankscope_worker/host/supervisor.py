@@ -150,7 +150,8 @@ class Supervisor:
 
     def _is_quantised(self) -> bool:
         try:
-            return Catalog(self._settings).model(RunConfig.stored(self.claim.config).model.id).is_quantised
+            config = RunConfig.stored(self.claim.config)
+            return config.model.quantization != "none" or Catalog(self._settings).model(config.model.id).is_quantised
         except (RankScopeError, OSError, ValueError):
             return False  # the child meets the same error, and says so
 

@@ -24,7 +24,7 @@ from rankscope.contract.problems import bad_input
 from rankscope.health.remedy import unavailable_actions
 from rankscope.launch.method_switch import switch_method
 from rankscope.launch.plan import make_plan
-from rankscope.launch.preflight import preflight, stored_estimate
+from rankscope.launch.preflight import check_quantization, preflight, stored_estimate
 from rankscope.store import labels, runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.listing import run_list
@@ -59,6 +59,7 @@ def create_run(
     The run is stored even if no worker or broker is available; it then waits.
     """
     plan = make_plan(body.config, catalog)
+    check_quantization(engine, plan.config, now=now, lost_after_s=settings.lease_s)
     estimate = stored_estimate(engine, plan, now=now, lost_after_s=settings.lease_s)
     with writing(engine) as session:
         run = runs.create_run(
@@ -91,6 +92,7 @@ def validate_run(
     """The plan for a configuration with its memory, time and disk, or its problems. Launches nothing."""
     try:
         plan = make_plan(RunConfig.model_validate(body.config), catalog)
+        check_quantization(engine, plan.config, now=now, lost_after_s=settings.lease_s)
     except ValidationError as error:
         return Verdict(problems=field_shapes(bad_input(error, prefix="config").problems), plan=None)
     except BadInput as error:

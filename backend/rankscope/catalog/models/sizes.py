@@ -1,8 +1,9 @@
 """What determines the memory of a training besides the linear layers: the options of config.json that change activations."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.layers import LinearModule
@@ -58,6 +59,8 @@ _BOTH_DROPOUTS = "dropout_rate"
 _HEADS = ("num_attention_heads", "encoder_attention_heads", "num_heads", "n_head", "n_heads")
 _FOUR_BIT_BYTES = 0.5 + 4 / 64
 """bitsandbytes stores a float32 scale for 64 numbers."""
+_DOUBLY_QUANTISED_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+"""With double quantisation, the scale takes a byte, and 256 of them share a float32."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,15 @@ class ModelSizes:
     def weight_bytes(self, parameters: int) -> int:
         """Memory of the weights once they are loaded: what is not quantised becomes float32, whatever the files contain."""
         return 4 * (parameters - self.quantised_elements) + self.quantised_bytes
+
+
+def quantised_at_load(
+    sizes: ModelSizes, modules: Iterable[LinearModule], bits: Literal["8-bit", "4-bit"]
+) -> ModelSizes:
+    """The sizes once these layers are loaded in 8 or 4 bits."""
+    elements = sum(module.in_features * module.out_features for module in modules)
+    each = _DOUBLY_QUANTISED_BYTES if bits == "4-bit" else 1
+    return replace(sizes, quantised_elements=elements, quantised_bytes=math.ceil(elements * each))
 
 
 def model_sizes(

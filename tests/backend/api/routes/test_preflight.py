@@ -12,7 +12,7 @@ from rankscope.api.shapes.preflight import PreflightShape
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs, workers
 from rankscope.store.database.engine import writing
-from tests.backend.conftest import CONFIG, Server
+from tests.backend.conftest import CONFIG, Server, config_with
 from tests.backend.store_setup import append, claim, metric
 
 TOTAL, FREE = 16 << 30, 8 << 30
@@ -90,6 +90,30 @@ def test_finished_runs_give_the_time_and_correct_the_estimate(api: httpx.Client,
     # Another device or precision is another measurement.
     assert check(api, device="gpu")["time"] is None
     assert check(api, precision="bf16")["memory"]["based_on"] == 0
+
+
+def test_a_quantised_base_needs_a_worker_with_a_gpu(api: httpx.Client, server: Server) -> None:
+    def register(*gpus: Any) -> None:
+        with writing(server.app.state.resources.engine) as session:
+            workers.register(session, name="w", host="h", pid=1, version="1", slots=1, gpus=list(gpus), now=time.time())
+
+    config = config_with(**{"model.quantization": "4-bit"})
+    register()
+    (problem,) = api.post("/api/v1/runs/validate", json={"config": config}).json()["problems"]
+    assert (problem["field"], problem["value"]) == ("config.model.quantization", "4-bit")
+    assert "no worker that is online has one" in problem["message"]
+    assert "Set it to none" in problem["next_step"]
+    assert api.post("/api/v1/runs", json={"config": config}).status_code == 422
+    register({"index": 0, "name": "GPU", "memory_bytes": 1 << 34, "free_bytes": 1 << 34})
+    memory = api.post("/api/v1/runs/validate", json={"config": config}).json()["plan"]["preflight"]["memory"]
+    assert memory["device"] == "gpu"
+    assert memory["parts"]["weights"] < check(api)["memory"]["parts"]["weights"]
+    run_id = api.post("/api/v1/runs", json={"config": config}).raise_for_status().json()["id"]
+    with writing(server.app.state.resources.engine) as session:
+        assert runs.get_run(session, run_id).needs_gpu
+    for changes in ({"hardware": {"device": "cpu"}}, {"method": {"name": "full"}}):
+        refused = api.post("/api/v1/runs", json={"config": config | changes}).json()["errors"]
+        assert refused[0]["field"] == "config.model.quantization", refused
 
 
 def test_the_recorded_answer_of_the_page_tests_has_todays_shape() -> None:

@@ -1,4 +1,4 @@
-"""Every task with each form of model in bf16, from 8-bit and 4-bit weights, and with gradient checkpointing."""
+"""Every task with each form of model: in bf16, with 8 and 4 bits in its files or made while loading, with checkpointing."""
 
 import math
 from pathlib import Path
@@ -51,12 +51,14 @@ BITS = {
     "8 bit": BitsAndBytesConfig(load_in_8bit=True),
     "4 bit": BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32),
 }
-FORMS = (*BITS, "bf16", "checkpointing")
+AT_LOAD = {"8 bit at load": "8-bit", "4 bit at load": "4-bit"}
+FORMS = (*BITS, *AT_LOAD, "bf16", "checkpointing")
 CASES = [(kind, task) for task in ROWS for kind, tasks in MODELS.items() if task in tasks]
 NARROW = {
     ("bart", "text_to_text"): "4 bit",
     ("llama", "causal_language_model"): "8 bit",
     ("bert", "token_classification"): "bf16",
+    ("bert", "text_classification"): "4 bit at load",
 }
 
 
@@ -70,14 +72,15 @@ _WIDER: dict[str, dict[str, int]] = {
 _LOADERS = {"llama": AutoModelForCausalLM, "bart": AutoModelForSeq2SeqLM, "t5": AutoModelForSeq2SeqLM}
 
 
-def quantise(folder: Path, kind: str, bits: BitsAndBytesConfig) -> None:
-    """Replaces the model by a wider one with weights in 8 or 4 bits."""
+def widen(folder: Path, kind: str, bits: BitsAndBytesConfig | None) -> None:
+    """Replaces the model by a wider one, with weights in 8 or 4 bits if these are given."""
     loader = _LOADERS.get(kind, AutoModel)
     config = AutoConfig.from_pretrained(folder)
     config.update(_WIDER[kind])
     torch.manual_seed(0)
     loader.from_config(config).save_pretrained(folder)
-    loader.from_pretrained(folder, quantization_config=bits).save_pretrained(folder)
+    if bits is not None:
+        loader.from_pretrained(folder, quantization_config=bits).save_pretrained(folder)
 
 
 @pytest.mark.parametrize(
@@ -92,10 +95,10 @@ def test_a_run_ends_with_finite_metrics_and_an_adapter_that_answers(
     tmp_path: Path, kind: str, name: str, form: str
 ) -> None:
     folder = install(tmp_path, kind, ROWS[name], chat_template=CHAT if name == "causal_language_model" else None)
-    if form in BITS:
-        quantise(folder / "models" / "tiny", kind, BITS[form])
+    if form in BITS or form in AT_LOAD:
+        widen(folder / "models" / "tiny", kind, BITS.get(form))
     config = {
-        "model": {"id": "local:tiny"},
+        "model": {"id": "local:tiny", "quantization": AT_LOAD.get(form, "none")},
         "data": {"id": "local:rows", "eval_fraction": 0.4},
         "task": {"name": name, **OPTIONS.get(name, {})},
         "method": DYNAMIC_RANK,

@@ -12,6 +12,7 @@ from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.runs import get_run
 from rankscope_worker.child.fast_imports import fast_imports
+from rankscope_worker.child.inputs import is_quantised
 from rankscope_worker.child.loading.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.database_retries import DATABASE_ERRORS
@@ -29,7 +30,7 @@ def run(settings: Settings, payload: Payload, _report: Callable[[float], None]) 
     model = Catalog(settings).model(config.model.id)
     check_model(model, launched_with)
     # Imported here, when it is known whether bitsandbytes is needed.
-    with fast_imports(with_quantisation=model.is_quantised):
+    with fast_imports(with_quantisation=is_quantised(config, model)):
         from rankscope_worker.child.predictions import predict
 
     name = config.task.inputs()[0].name

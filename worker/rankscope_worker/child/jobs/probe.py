@@ -51,7 +51,7 @@ def run(settings: Settings, payload: Payload, report: Callable[[float], None]) -
     config = RunConfig.stored(request.config)
     inputs = find_inputs(Catalog(settings), config, request.environment)
     rows = _some_rows(inputs.rows, config)
-    with fast_imports(with_quantisation=inputs.model.is_quantised):
+    with fast_imports(with_quantisation=inputs.is_quantised):
         from rankscope_worker.child.hardware import read_peaks
         from rankscope_worker.child.software import trained_with
         from rankscope_worker.child.training import run_training

@@ -10,6 +10,7 @@ from torch import nn
 from transformers import (
     CONFIG_MAPPING,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -118,8 +119,16 @@ def empty_model(folder: Path, head: Head, tokenizer: PreTrainedTokenizerBase) ->
     return model
 
 
-def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokenizerBase) -> LoadedModel:
+def load_model(
+    folder: Path,
+    name: str,
+    head: Head,
+    tokenizer: PreTrainedTokenizerBase,
+    quantisation: BitsAndBytesConfig | None = None,
+) -> LoadedModel:
     """Returns the folder's model with the task's head, in float32. Sets the padding side of `tokenizer`.
+
+    `quantisation`: of its linear layers, without the head.
 
     Raises UnusableModel for weights that are mostly missing, of other shapes than config.json says, or not finite.
     """
@@ -129,7 +138,7 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
     try:
         config = _prepared_config(folder, head, tokenizer)
         with blaming(folder, lambda: ["config.json", *sorted(file.name for file in folder.glob("*.safetensors"))[:2]]):
-            model, report = _load(folder, config, head)
+            model, report = _load(folder, config, head, quantisation)
     finally:
         transformers_logging.set_verbosity(before)
     # PEFT writes this to the exported adapter: an id is valid on other hosts, unlike a local path.
@@ -215,7 +224,12 @@ def _load_config(folder: Path) -> PreTrainedConfig:
     return config
 
 
-def _load(folder: Path, config: PreTrainedConfig, head: Head) -> tuple[PreTrainedModel, dict[str, Any]]:
+def _load(
+    folder: Path, config: PreTrainedConfig, head: Head, quantisation: BitsAndBytesConfig | None
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    options: dict[str, Any] = {} if quantisation is None else {"quantization_config": quantisation}
+    if quantisation is not None and head.is_new:
+        quantisation.llm_int8_skip_modules = _names_of(config, head)
     try:
         model, report = head.auto_class.from_pretrained(
             str(folder),
@@ -224,6 +238,7 @@ def _load(folder: Path, config: PreTrainedConfig, head: Head) -> tuple[PreTraine
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
+            **options,
             **_SAFE,
         )
     except (RuntimeError, MemoryError):
@@ -284,9 +299,14 @@ def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, 
 def _keep_head_in_full(config: PreTrainedConfig, head: Head) -> None:
     """Gives a quantised model a head in full precision, which can be trained."""
     settings = getattr(config, "quantization_config", None)
-    if isinstance(settings, dict) and (architecture := architectures().get(config.model_type)) is not None:
+    if isinstance(settings, dict) and config.model_type in architectures():
         skipped = settings.get("llm_int8_skip_modules") or []
-        settings["llm_int8_skip_modules"] = [*skipped, *architecture.heads, *head.names]
+        settings["llm_int8_skip_modules"] = [*skipped, *_names_of(config, head)]
+
+
+def _names_of(config: PreTrainedConfig, head: Head) -> list[str]:
+    architecture = architectures().get(config.model_type)
+    return [*(architecture.heads if architecture else ()), *head.names]
 
 
 def _parts(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
