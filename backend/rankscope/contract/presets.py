@@ -132,7 +132,7 @@ def presets() -> list[Preset]:
             "chat",
             "Chat with SmolLM2",
             "A chat model of 135 M parameters says in one word whether a film review is fresh or rotten. Needs models/smollm2 in "
-            "the data folder; scripts/smollm2_model.py makes it.",
+            "the data folder: run make chat-model once.",
             RunConfig.model_validate(
                 {
                     "model": {"id": "local:smollm2"},
