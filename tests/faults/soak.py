@@ -154,9 +154,10 @@ def _left_behind(installation: Installation) -> list[Breach]:
     servers = {process.pid for process in installation.processes.values()}
     if installation.valkey:
         servers.add(installation.valkey.child.process.pid)
+    kept = {pid for worker in servers if (pid := _preloaded(worker)) is not None}
 
     def strangers() -> list[psutil.Process]:
-        return [process for process in processes_of(installation.settings.data_dir) if process.pid not in servers]
+        return [p for p in processes_of(installation.settings.data_dir) if p.pid not in servers | kept]
 
     found = []
     with suppress(AssertionError):
@@ -167,12 +168,20 @@ def _left_behind(installation: Installation) -> list[Breach]:
     for name in _STEADY:
         for child in psutil.Process(installation.processes[name].pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
+                if child.pid in kept:
+                    continue
                 found.append(Breach("leak", "", f"{name} has a child {child.pid}, {child.status()}"))
     with reading(installation.engine) as session:
         held = session.scalars(
             select(col(Run.id)).where(col(Run.status).in_(OWNED) | col(Run.lease_expires_at).is_not(None))
         ).all()
     return found + [Breach("leak", run_id, "its lease was not given back") for run_id in held]
+
+
+def _preloaded(worker: int) -> int | None:
+    """The one process that a worker keeps to fork trainings from; a second one, or one without a worker, is left over."""
+    module = "rankscope_worker.child.preloaded"
+    return next((child.pid for child in psutil.Process(worker).children() if module in child.cmdline()), None)
 
 
 def _grown(gauges: dict[str, Gauge], result: Result) -> list[Breach]:
