@@ -7,6 +7,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from tests.e2e.conftest import Console, tiny_stack
 from tests.e2e.test_main_job import choose, picture
+from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack
 
 STEERED = {
@@ -19,9 +20,9 @@ STEERED = {
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, forked: ForkedCommands) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("new-run") / "data"
-    with tiny_stack(folder, layers=2, has_worker=False) as stack:
+    with tiny_stack(folder, forked=forked, layers=2, has_worker=False) as stack:
         yield stack
 
 

@@ -18,6 +18,7 @@ from rankscope.store.database.engine import create_engine, writing
 from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
 from tests.e2e.test_main_job import picture
 from tests.faults.orders import order
+from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
 
 CONFIG = {
@@ -42,8 +43,8 @@ CONFIG = {
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    with tiny_stack(tmp_path / "data", layers=2, has_worker=False, lease_s=5) as stack:
+def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
+    with tiny_stack(tmp_path / "data", forked=forked, layers=2, has_worker=False, lease_s=5) as stack:
         yield stack
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from tests.e2e.axe import serious_issues
 from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, tiny_stack
 from tests.e2e.test_main_job import number, picture
+from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bart, make_tiny_bert
 
@@ -35,8 +36,8 @@ LINE = b"step 12345: loss 0.6931, 41.2 steps/s, nothing that anybody would searc
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    with tiny_stack(tmp_path / "data", layers=1) as stack:
+def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
+    with tiny_stack(tmp_path / "data", forked=forked, layers=1) as stack:
         make_tiny_bart(stack.settings.models_dir / "tiny-bart")
         _make_overflowing(
             stack.settings.models_dir / "overflowing-bert", stack.settings.datasets_dir / "rare-words.csv"
