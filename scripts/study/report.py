@@ -43,12 +43,12 @@ def _missing(states: list[State]) -> str:
     if not missing:
         return "No run is missing."
     known = [(runs, seconds) for runs, seconds in missing if seconds is not None]
-    told = f"{sum(runs for runs, _ in missing):,} runs are missing"
+    text = f"{sum(runs for runs, _ in missing):,} runs are missing"
     if not known:
-        return f"{told}. Their time is unknown until a run of their shape has ended."
+        return f"{text}. Their time is unknown until a run of their shape has ended."
     rest = sum(runs for runs, _ in missing) - sum(runs for runs, _ in known)
     more = f", and {rest:,} runs whose time is unknown until one of their shape has ended" if rest else ""
-    return f"{told}: {_duration(sum(seconds for _, seconds in known))}{more}."
+    return f"{text}: {_duration(sum(seconds for _, seconds in known))}{more}."
 
 
 def _duration(seconds: float | None) -> str:

@@ -69,17 +69,17 @@ def _check(design: Design, selection: Selection) -> None:
     problems = []
     tasks = [task.name for task in design.tasks]
     if selection.task is not None and selection.task not in tasks:
-        told = f"is {selection.task!r}, which is not a task of this experiment"
-        problems.append(FieldProblem("task", selection.task, told, f"Use one of {', '.join(tasks)}."))
+        message = f"is {selection.task!r}, which is not a task of this experiment"
+        problems.append(FieldProblem("task", selection.task, message, f"Use one of {', '.join(tasks)}."))
     if selection.budget is not None and selection.budget not in design.budgets:
-        told = f"is {selection.budget:g}, which is not a budget of this experiment"
+        message = f"is {selection.budget:g}, which is not a budget of this experiment"
         listed = ", ".join(f"{budget:g}" for budget in design.budgets)
-        problems.append(FieldProblem("budget", selection.budget, told, f"Use one of {listed}."))
+        problems.append(FieldProblem("budget", selection.budget, message, f"Use one of {listed}."))
     names = [variant.name for variant in design.variants]
     for name in selection.variants or ():
         if name not in names:
-            told = f"has {name!r}, which is not a variant of this experiment"
-            problems.append(FieldProblem("variants", name, told, f"Use some of {', '.join(names)}."))
+            message = f"has {name!r}, which is not a variant of this experiment"
+            problems.append(FieldProblem("variants", name, message, f"Use some of {', '.join(names)}."))
     if problems:
         raise BadInput(problems)
 
@@ -87,5 +87,5 @@ def _check(design: Design, selection: Selection) -> None:
 def _check_size(measured: list[TrialData], selection: Selection) -> None:
     cells = {(trial.task, trial.budget, trial.variant) for trial in measured if selection.has(trial.task, trial.budget)}
     if len(cells) > MOST_CELLS:
-        told = f"would have {len(cells):,} cells; at most {MOST_CELLS:,} are compared at once"
-        raise BadInput([FieldProblem("task", selection.task, told, "Select one task or one budget.")])
+        message = f"would have {len(cells):,} cells; at most {MOST_CELLS:,} are compared at once"
+        raise BadInput([FieldProblem("task", selection.task, message, "Select one task or one budget.")])

@@ -56,13 +56,13 @@ def check_matrix(design: SweepDesign, rows: str | None, columns: Sequence[str]) 
     """Returns the parameters of the columns. Raises BadInput for those that the sweep does not have."""
     known = ", ".join(design.parameters)
     if rows is None and columns:
-        told = f"is {', '.join(columns)}, but rows is empty"
-        raise BadInput([FieldProblem("columns", list(columns), told, f"Set rows to one of {known}.")])
+        message = f"is {', '.join(columns)}, but rows is empty"
+        raise BadInput([FieldProblem("columns", list(columns), message, f"Set rows to one of {known}.")])
     for field, name in (("rows", rows), *(("columns", one) for one in columns)):
         if name is not None and name not in design.parameters:
-            told = f"is {name!r}, which is not a parameter of this sweep"
-            raise BadInput([FieldProblem(field, name, told, f"Use one of {known}.")])
+            message = f"is {name!r}, which is not a parameter of this sweep"
+            raise BadInput([FieldProblem(field, name, message, f"Use one of {known}.")])
     if len({rows, *columns}) <= len(columns):
-        told = f"is {', '.join(columns)}, with a parameter that is used twice"
-        raise BadInput([FieldProblem("columns", list(columns), told, "Use each parameter once.")])
+        message = f"is {', '.join(columns)}, with a parameter that is used twice"
+        raise BadInput([FieldProblem("columns", list(columns), message, "Use each parameter once.")])
     return list(columns)

@@ -68,7 +68,7 @@ def cautions(runs: Sequence[Run], configs: Sequence[RunConfig], groups: Sequence
         (
             "split",
             "The splits differ",
-            "The evaluation rows are not the same, so the scores are of different questions.",
+            "The evaluation rows are not the same, so the scores can't be compared.",
             "Use the same split, split seed and row limits.",
             lambda _, config: _fields({name: getattr(config.data, name) for name in _SPLIT}),
         ),
@@ -132,7 +132,7 @@ def _repeated_seeds(runs: Sequence[Run], groups: Sequence[RunGroup]) -> list[Cau
             "same_seed",
             "A group has a seed twice",
             "Runs with the same configuration and seed repeat each other, so the spread over seeds looks smaller than it is.",
-            "Leave one of them out.",
+            "Remove one of them.",
             tuple(f"seed {seeds[place]}" for place in range(len(runs))),
         )
     ]

@@ -1,5 +1,5 @@
 """The answer of an experiment: pure functions over its design and trials, without database.
 
-`statistics` needs SciPy, which costs 0.7 s and 75 MB to import: the server computes answers in a process of its own
+`statistics` needs SciPy, which costs 0.7 s and 75 MB to import: the server computes answers in a separate process
 (`rankscope.experiments.process`).
 """

@@ -107,7 +107,7 @@ def _agreement_text(found: tuple[float, float] | None, seeds: int, is_given: boo
     if found is None:
         return "A seed has the same rank in every module."
     mean, p = found
-    told = f"Spearman {mean:+.2f} on average, p = {p:.2g} against permuted modules"
+    evidence = f"Spearman {mean:+.2f} on average, p = {p:.2g} against permuted modules"
     if p < 0.05:
-        return f"The seeds agree on the ranks more than by chance ({told})."
-    return f"The seeds agree on the ranks no more than by chance ({told})."
+        return f"The seeds agree on the ranks more than by chance ({evidence})."
+    return f"The seeds agree on the ranks no more than by chance ({evidence})."

@@ -69,17 +69,17 @@ def _text(
                 f"Its ranks, given to {baseline} from the start, give {gives}: {_helps(to_baseline, 'the allocation')}."
             )
         case ControlKind.other_seed_ranks:
-            told = _helps(to_baseline, "what the seeds' allocations have in common")
-            return f"The ranks of another seed, given to {baseline} from the start, give {gives}: {told}."
+            conclusion = _helps(to_baseline, "what the seeds' allocations have in common")
+            return f"The ranks of another seed, given to {baseline} from the start, give {gives}: {conclusion}."
         case ControlKind.permuted_ranks:
-            told = _helps(to_baseline, "how unequal the ranks are, wherever they are,")
-            return f"Its ranks, permuted among modules of equal shape, give {gives}: {told}."
+            conclusion = _helps(to_baseline, "how unequal the ranks are, wherever they are,")
+            return f"Its ranks, permuted among modules of equal shape, give {gives}: {conclusion}."
         case ControlKind.random_score:
-            told = _matters(to_method, "choosing by the score")
-            return f"Pruning by a random score gives {gives}.{against}: {told}."
+            conclusion = _matters(to_method, "choosing by the score")
+            return f"Pruning by a random score gives {gives}.{against}: {conclusion}."
         case ControlKind.same_parameters:
-            told = _matters(to_method, "the method, besides its size,")
-            return f"{baseline} with as many kept parameters gives {gives}.{against}: {told}."
+            conclusion = _matters(to_method, "the method, besides its size,")
+            return f"{baseline} with as many kept parameters gives {gives}.{against}: {conclusion}."
         case None:
             return (
                 f"{to_baseline.variant} gives {gives}.{against}."

@@ -81,8 +81,8 @@ def _with_ratios(comparisons: Sequence[VariantComparison], found: Sequence[Cell]
 
     def with_ratio(each: VariantComparison) -> VariantComparison:
         found = ratio(each)
-        told = "" if found is None else size_sentence(found, each.reference)
-        return each.model_copy(update={"parameter_ratio": found, "text": each.text + told})
+        size = "" if found is None else size_sentence(found, each.reference)
+        return each.model_copy(update={"parameter_ratio": found, "text": each.text + size})
 
     return [with_ratio(each) for each in comparisons]
 

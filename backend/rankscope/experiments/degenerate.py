@@ -1,7 +1,7 @@
 """Results from which no test follows, although there are two pairs: collapsed trials, and differences without a spread.
 
 A t test divides by the spread between seeds. Without one, every p value is 0 or 1 and no interval has a width, which looks
-like certainty and is the lack of it.
+like certainty, but only means that the spread is unknown.
 """
 
 from collections.abc import Sequence

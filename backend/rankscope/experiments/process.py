@@ -1,4 +1,4 @@
-"""Computes answers in a short process of their own, so that the server never imports SciPy.
+"""Computes answers in a separate, short-lived process, so that the server never imports SciPy.
 
 Importing SciPy takes 0.7 s of CPU, during which a server's other requests and live streams wait, and 75 MB for as long as
 it runs. A background job would need a worker, which an installation for reading imported results may not have.
@@ -49,7 +49,7 @@ class AnswerProcesses:
         return self.run("rankscope.experiments", given, Answer)
 
     def run_once(self, module: str, given: BaseModel, answer: type[Model]) -> Model:
-        """Like `run`, but computes an answer once, however many ask for it at a time, and keeps the newest ones."""
+        """Like `run`, but computes an answer once for concurrent requests, and keeps the newest ones."""
         key = hashlib.sha256(f"{module}\n{given.model_dump_json()}".encode()).digest()
         with self._lock:
             kept = self._kept.setdefault(key, _Kept())
@@ -62,7 +62,7 @@ class AnswerProcesses:
             return kept.answer
 
     def run(self, module: str, given: BaseModel, answer: type[Model]) -> Model:
-        """Returns what `module` answers to `given`. Raises ServiceDown if the process fails or takes too long."""
+        """Returns the output of `module` for `given`. Raises ServiceDown if the process fails or takes too long."""
         if not self._free.acquire(timeout=TIMEOUT_S):
             raise ServiceDown("Other answers are being computed.", "Try again in a minute.")
         try:
@@ -76,12 +76,12 @@ class AnswerProcesses:
             )
             return answer.model_validate_json(done.stdout)
         except subprocess.TimeoutExpired as error:
-            told = f"The statistics took longer than {TIMEOUT_S:g} s."
-            raise ServiceDown(told, "Select one task or one budget.") from error
+            message = f"The statistics took longer than {TIMEOUT_S:g} s."
+            raise ServiceDown(message, "Select one task or one budget.") from error
         except subprocess.CalledProcessError as error:
             lines = error.stderr.decode(errors="replace").strip().splitlines() or ["no output"]
-            told = f"The statistics could not be computed ({lines[-1][:300]})."
-            raise ServiceDown(told, "Install the server's dependencies again, or report this.") from error
+            message = f"The statistics could not be computed ({lines[-1][:300]})."
+            raise ServiceDown(message, "Install the server's dependencies again, or report this.") from error
         except (OSError, ValidationError) as error:
             raise ServiceDown(f"The statistics could not be computed ({error}).", "Try again.") from error
         finally:

@@ -22,12 +22,12 @@ def comparison_sentence(
     if mean is None:
         return f"At {where}, {variant} can't be compared with {reference}: {_why_nothing(difference)}."
     if words.signed(mean) == words.signed(0.0):
-        told = f"At {where}, {variant} and {reference} differ by {words.amount(0)}{words.unit}"
+        opening = f"At {where}, {variant} and {reference} differ by {words.amount(0)}{words.unit}"
     else:
         side = "above" if mean > 0 else "below"
-        told = f"At {where}, {variant} is {words.amount(mean)}{words.unit} {side} {reference}"
+        opening = f"At {where}, {variant} is {words.amount(mean)}{words.unit} {side} {reference}"
     concluded = conclusion(words, difference, verdict, size, _correction(family, looks), withheld)
-    return f"{told} {words.evidence(difference)}: {concluded}." + _collapsed(words, difference)
+    return f"{opening} {words.evidence(difference)}: {concluded}." + _collapsed(words, difference)
 
 
 def _collapsed(words: Wording, difference: Difference) -> str:

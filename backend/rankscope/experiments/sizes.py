@@ -19,7 +19,7 @@ def size_sentence(ratio: float, reference: str) -> str:
 
 
 def size_note(design: Design, methods: Sequence[VariantComparison]) -> list[AnswerNote]:
-    """Returns a warning if the methods kept other numbers of parameters than the baseline, and what compares equal sizes."""
+    """Returns a note if methods and baseline kept different numbers of parameters, with the control that compares equal sizes."""
     other = [each for each in methods if each.parameter_ratio is not None and abs(each.parameter_ratio - 1) >= SAME]
     if not other:
         return []

@@ -67,7 +67,7 @@ def experiment_report(name: str, notes: str, design: Design, answer: Answer) -> 
 def _facts(design: Design, answer: Answer) -> str:
     done = sum(cell.n for cell in answer.cells)
     budgets = ", ".join(f"{budget:g}" for budget in design.budgets)
-    told = (
+    text = (
         f"{done:,} results, mean rank {budgets}, p values corrected for {answer.family} comparisons by Holm's method"
         + (
             f" and for {design.planned_looks} planned looks by Pocock's; intervals of differences are corrected for the looks."
@@ -75,7 +75,7 @@ def _facts(design: Design, answer: Answer) -> str:
             else "; intervals are not corrected."
         )
     )
-    return f"<p class='small'>{escape(told)}</p>"
+    return f"<p class='small'>{escape(text)}</p>"
 
 
 def _sentences(comparisons: Sequence[VariantComparison]) -> str:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Driven:
-    """A kind of thing that launches runs, and plans the next ones from those that have ended."""
+    """Something that launches runs and plans the next ones from those that have ended: experiments, sweeps."""
 
     name: str
     """In the log."""
@@ -31,7 +31,7 @@ class Driven:
 
 
 class TrialDriver:
-    """Every server of an installation may have one: they do not disturb each other (see `Driven.advance`)."""
+    """Every server of an installation may have one: they don't interfere (see `Driven.advance`)."""
 
     def __init__(self, engine: Engine, settings: Settings, nudger: Nudger, kinds: Sequence[Driven]) -> None:
         self._engine = engine

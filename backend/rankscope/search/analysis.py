@@ -1,6 +1,6 @@
 """Axes and lines for parallel coordinates, importance of parameters, and their correlation with the metric.
 
-Importance and correlations need Optuna and SciPy: the server computes them in a process of its own (`python -m
+Importance and correlations need Optuna and SciPy: the server computes them in a separate process (`python -m
 rankscope.search`).
 """
 

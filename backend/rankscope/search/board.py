@@ -28,8 +28,8 @@ class Standing:
 
 
 def leaderboard(design: SweepDesign, trials: Sequence[KnownTrial]) -> list[Standing]:
-    """A point of which a seed diverged comes after all others with a result; then those that train, and then those that were
-    stopped, both by rung.
+    """A point of which a seed diverged comes after all others with a result; then running ones, and then
+    stopped ones, both by rung.
     """
     sign = 1 if design.metric.lower_is_better else -1
 

@@ -68,7 +68,7 @@ class SweepPlan:
         if best is not None:
             return f"Point {best.number} has reached the target {self._design.stop.target:g}."
         if self._most_trials <= len(trials) < self._search.size * len(self._design.seeds):
-            return f"It has trained {len(trials):,} runs, the most that it may."
+            return f"It has reached its limit of {len(trials):,} runs."
         return None
 
     @property

@@ -54,7 +54,7 @@ def tpe_point(design: SweepDesign, points: Sequence[KnownPoint]) -> Values:
         seed=int.from_bytes(digest[:4], "little"),
         n_startup_trials=search.startup or 1,
         multivariate=False,
-        constant_liar=True,  # points that train count as bad ones, so that parallel points differ
+        constant_liar=True,  # running points count as bad ones, so that parallel points differ
     )
     new = _frozen(len(points), TrialState.RUNNING, None, {}, {})
     values: Values = {}
@@ -68,7 +68,7 @@ def tpe_point(design: SweepDesign, points: Sequence[KnownPoint]) -> Values:
 def study_view(design: SweepDesign, points: Sequence[KnownPoint]) -> StudyView:
     """Returns the points as a study: the value of each is the mean over its seeds.
 
-    A point that diverged counts like the worst one, so that its neighbourhood is left; Optuna would ignore it.
+    A point that diverged counts like the worst one, so that the search leaves its neighbourhood; Optuna would ignore it.
     """
     from optuna.study import StudyDirection
     from optuna.trial import TrialState

@@ -51,5 +51,5 @@ def why_in_use(session: Session, model_id: str) -> str | None:
     found = session.execute(query.limit(_SHOWN + 1)).all()
     if not found:
         return None
-    told = ", ".join(f"{row.id} ({row.status})" for row in found[:_SHOWN])
-    return f"it is used by {told}{' and more' if len(found) > _SHOWN else ''}. Stop or delete these runs first."
+    runs = ", ".join(f"{row.id} ({row.status})" for row in found[:_SHOWN])
+    return f"it is used by {runs}{' and more' if len(found) > _SHOWN else ''}. Stop or delete these runs first."

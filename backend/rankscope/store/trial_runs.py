@@ -1,4 +1,4 @@
-"""Runs of the trials of experiments and sweeps: queue them, withdraw those that wait, stop those that train."""
+"""Runs of the trials of experiments and sweeps: queue them, withdraw queued ones, stop running ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -383,7 +383,7 @@ export interface paths {
          * Create Experiment
          * @description Launches an experiment: tunes each method alike, trains every method, budget and seed, and the controls.
          *
-         *     Its runs are queued little by little, with a lower priority than single runs.
+         *     Its runs are queued gradually, with a lower priority than single runs.
          */
         post: operations["create_experiment"];
         delete?: never;
@@ -517,7 +517,7 @@ export interface paths {
         put?: never;
         /**
          * Pause Experiment
-         * @description Starts no more runs. Those that train go on.
+         * @description Starts no more runs. Running ones continue.
          */
         post: operations["pause_experiment"];
         delete?: never;
@@ -577,7 +577,7 @@ export interface paths {
         put?: never;
         /**
          * Stop Experiment
-         * @description Starts no more runs, and stops those that train. It can be resumed.
+         * @description Starts no more runs, and stops the running ones. It can be resumed.
          */
         post: operations["stop_experiment"];
         delete?: never;
@@ -1833,7 +1833,7 @@ export interface paths {
          * Create Sweep
          * @description Launches a sweep: trains a configuration with several values of some of its fields, at each seed.
          *
-         *     Its runs are queued little by little, with a lower priority than single runs.
+         *     Its runs are queued gradually, with a lower priority than single runs.
          */
         post: operations["create_sweep"];
         delete?: never;
@@ -1964,7 +1964,7 @@ export interface paths {
         put?: never;
         /**
          * Pause Sweep
-         * @description Starts no more runs, and takes those that wait out of the queue. Those that train go on.
+         * @description Starts no more runs, and removes the queued ones from the queue. Running ones continue.
          */
         post: operations["pause_sweep"];
         delete?: never;
@@ -2004,7 +2004,7 @@ export interface paths {
         put?: never;
         /**
          * Stop Sweep
-         * @description Starts no more runs, and stops those that train; after a resume, their trials are trained from the start.
+         * @description Starts no more runs, and stops the running ones; after a resume, their trials are trained from the start.
          */
         post: operations["stop_sweep"];
         delete?: never;
@@ -4688,7 +4688,7 @@ export interface components {
         Leaderboard: {
             /**
              * Items
-             * @description Those with a result first, the best on top; then those that train, were stopped, wait, or have failed.
+             * @description Those with a result first, the best on top; then running, stopped, queued and failed ones.
              */
             items: components["schemas"]["PointShape"][];
             metric: components["schemas"]["SweepMetric"];
@@ -7920,7 +7920,7 @@ export interface components {
             };
             /**
              * Metric
-             * @description That points are ranked by. Default: the headline metric of the task.
+             * @description The metric that ranks the points. Default: the headline metric of the task.
              */
             metric?: string | null;
             /** Name */
@@ -7932,7 +7932,7 @@ export interface components {
             notes: string;
             /**
              * Parallel
-             * @description Most runs that wait or train at once. Default: 16; with TPE, the slots of the workers that are online.
+             * @description Maximum number of runs that are queued or training. Default: 16; with TPE, the slots of the workers that are online.
              */
             parallel?: number | null;
             /**
@@ -7987,7 +7987,7 @@ export interface components {
             metric: components["schemas"]["SweepMetric"];
             /**
              * Parallel
-             * @description Most runs that wait or train at once. Null: 16; with TPE, the slots of the workers that are online.
+             * @description Maximum number of runs that are queued or training. Null: 16; with TPE, the slots of the workers that are online.
              */
             parallel?: number | null;
             /**
@@ -8072,7 +8072,7 @@ export interface components {
         SweepExtension: {
             /**
              * Hours
-             * @description Added to the time that it may run.
+             * @description Hours to add to the time limit.
              */
             hours?: number | null;
             /**
@@ -8082,7 +8082,7 @@ export interface components {
             points?: number | null;
             /**
              * Runs
-             * @description Added to the runs that it may train.
+             * @description Runs to add to the limit on runs.
              */
             runs?: number | null;
             /**
@@ -8094,7 +8094,7 @@ export interface components {
         };
         /**
          * SweepLimits
-         * @description When a sweep ends before its search does. Runs that train then are finished.
+         * @description When a sweep ends before its search does. Running runs are finished.
          */
         SweepLimits: {
             /**

@@ -94,6 +94,6 @@ export type RunEvent = Shapes["StoredEvent"];
 export type EventOf<Kind extends RunEvent["kind"]> = Extract<RunEvent, { kind: Kind }>;
 export type RanksEvent = EventOf<"ranks">;
 export type ComponentChange = Shapes["ComponentChange"];
-/** The stream's events beside those of the run. */
+/** The stream's events besides those of the run. */
 export type Pulse = Shapes["Pulse"];
 export type StreamEnd = Shapes["StreamEnd"];

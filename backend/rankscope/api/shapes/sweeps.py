@@ -157,7 +157,7 @@ class Leaderboard(Shape):
     total: int
     """All points."""
     items: list[PointShape] = Field(max_length=1000)
-    """Those with a result first, the best on top; then those that train, were stopped, wait, or have failed."""
+    """Those with a result first, the best on top; then running, stopped, queued and failed ones."""
 
 
 def summaries(session: Session, found: Sequence[Sweep]) -> list[SweepSummary]:

@@ -25,11 +25,11 @@ async def listen(broker_url: str, feeds: Feeds) -> None:
     try:
         while True:
             try:
-                async with client.pubsub(ignore_subscribe_messages=True) as bells:
-                    await bells.psubscribe(f"{CHANNEL_PREFIX}*")
+                async with client.pubsub(ignore_subscribe_messages=True) as doorbells:
+                    await doorbells.psubscribe(f"{CHANNEL_PREFIX}*")
                     pause_s = _FIRST_PAUSE_S
                     feeds.ring()  # what was missed while disconnected
-                    async for message in bells.listen():
+                    async for message in doorbells.listen():
                         feeds.ring(message["channel"].decode().removeprefix(CHANNEL_PREFIX))
             except (RedisError, OSError) as error:
                 logger.debug("The doorbell is unreachable: %s", error)

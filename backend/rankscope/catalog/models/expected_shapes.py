@@ -94,8 +94,8 @@ class ExpectedShapes:
     def _explained(self, term: str) -> str:
         """Returns the options of a term with their values."""
         names = [factor for factor in term.partition("+")[0].split("*") if not factor.isdigit()]
-        told = [f"{name} {value:,}" for name in names if (value := self._option(name)) is not None]
-        return " and ".join(told)
+        named = [f"{name} {value:,}" for name in names if (value := self._option(name)) is not None]
+        return " and ".join(named)
 
 
 def _shape(shape: tuple[int, ...] | list[int | None]) -> str:

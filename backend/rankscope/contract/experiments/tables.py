@@ -43,7 +43,7 @@ class Trial(SQLModel, table=True):
 
     experiment_id: str = Field(primary_key=True, foreign_key="experiment.id", ondelete="CASCADE", max_length=16)
     number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    """From 1 in each experiment. Whoever plans trials numbers them, so a trial can't be planned twice."""
+    """From 1 in each experiment. The planner numbers them, so a trial can't be planned twice."""
     purpose: TrialPurpose = Field(sa_column=Column(Enum(TrialPurpose, native_enum=False, length=16), nullable=False))
     status: TrialStatus = Field(sa_column=Column(Enum(TrialStatus, native_enum=False, length=16), nullable=False))
     task: str = Field(max_length=100)

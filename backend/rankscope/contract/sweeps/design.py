@@ -115,8 +115,8 @@ class Search(SweepPart):
         for name in ("points", "startup", "reduction_factor", "min_steps"):
             if getattr(self, name) is not None and name not in _OWN[self.kind]:
                 kinds = " or ".join(kind for kind, own in _OWN.items() if name in own)
-                told = f"is {getattr(self, name)}, but a search of kind {self.kind} has no {name}"
-                raise refuse(name, getattr(self, name), told, f"Remove it, or use {kinds}.")
+                message = f"is {getattr(self, name)}, but a search of kind {self.kind} has no {name}"
+                raise refuse(name, getattr(self, name), message, f"Remove it, or use {kinds}.")
         return self
 
     def resolved(self) -> Self:
@@ -126,7 +126,7 @@ class Search(SweepPart):
 
 
 class SweepLimits(SweepPart):
-    """When a sweep ends before its search does. Runs that train then are finished."""
+    """When a sweep ends before its search does. Running runs are finished."""
 
     hours: float | None = Field(default=None, gt=0, le=10_000)
     """Time that it may run, without pauses."""
@@ -167,7 +167,7 @@ class SweepDesign(SweepPart):
     seeds: list[Seed]
     metric: SweepMetric
     parallel: int | None = Field(default=None, ge=1, le=MOST_PARALLEL)
-    """Most runs that wait or train at once. Null: 16; with TPE, the slots of the workers that are online."""
+    """Maximum number of runs that are queued or training. Null: 16; with TPE, the slots of the workers that are online."""
     stop: SweepLimits = SweepLimits()
     stop_runs: RunLimits = RunLimits()
     rungs: list[int] = []

@@ -41,7 +41,7 @@ class SweepTrial(SQLModel, table=True):
 
     sweep_id: str = Field(primary_key=True, foreign_key="sweep.id", ondelete="CASCADE", max_length=16)
     number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    """From 1 in each sweep. Whoever plans trials numbers them, so a trial can't be planned twice."""
+    """From 1 in each sweep. The planner numbers them, so a trial can't be planned twice."""
     point: int
     """From 1 in each sweep; trials of a point differ in the seed."""
     seed: int = Field(sa_column=Column(BigInteger, nullable=False))

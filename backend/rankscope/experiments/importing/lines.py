@@ -61,15 +61,15 @@ def json_objects(text: str) -> Iterator[tuple[int, dict[str, Any] | FieldProblem
             continue
         at = f"line {number}"
         if len(line) > MAX_LINE_CHARACTERS:
-            told = f"has {len(line):,} characters; at most {MAX_LINE_CHARACTERS:,} can be read"
-            yield number, FieldProblem(at, None, told, "Shorten it.")
+            message = f"has {len(line):,} characters; at most {MAX_LINE_CHARACTERS:,} can be read"
+            yield number, FieldProblem(at, None, message, "Shorten it.")
             continue
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
             where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
-            told = f"is not valid JSON{where}"
-            yield number, FieldProblem(at, line[:200], told, "Write one JSON object per line.")
+            message = f"is not valid JSON{where}"
+            yield number, FieldProblem(at, line[:200], message, "Write one JSON object per line.")
             continue
         if isinstance(value, dict):
             yield number, value
@@ -171,8 +171,8 @@ class LineReader:
             return None  # nothing is adapted
         entries = list(value.values()) if isinstance(value, dict) else value
         if not isinstance(entries, list) or not all(type(each) is int and 0 <= each <= 100_000 for each in entries):
-            told = "is not a list of integers from 0, or an object with one for each module"
-            self._refuse(used, None, told, "Write the kept rank of each module, 0 included.")
+            message = "is not a list of integers from 0, or an object with one for each module"
+            self._refuse(used, None, message, "Write the kept rank of each module, 0 included.")
             return None
         if len(entries) > MAX_MODULES:
             self._refuse(

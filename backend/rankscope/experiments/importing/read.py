@@ -134,9 +134,9 @@ def _metric(given: ImportHeader, lines: Sequence[ImportedLine]) -> ExperimentMet
         )
     lacking = [line.line for line in lines if name not in line.metrics]
     if lacking:
-        told = f"is {name!r}, which line {lacking[0]} does not have as a number"
+        message = f"is {name!r}, which line {lacking[0]} does not have as a number"
         more = f" (nor have {len(lacking) - 1} more)" if len(lacking) > 1 else ""
-        raise BadInput([FieldProblem("metric", name, told + more, f"Use a number that every line has: {listed}.")])
+        raise BadInput([FieldProblem("metric", name, message + more, f"Use a number that every line has: {listed}.")])
     known = describe(name)
     values = [line.metrics[name] for line in lines if math.isfinite(line.metrics[name])]
     lower = known.lower_is_better if given.lower_is_better is None else given.lower_is_better
@@ -169,9 +169,9 @@ def _variants(given: ImportHeader, lines: Sequence[ImportedLine], baseline: str)
     stated = {variant.name: variant for variant in given.variants}
     for variant in given.variants:
         if variant.of is not None and variant.of not in names:
-            told = f"is {variant.of!r}, which no line has"
+            message = f"is {variant.of!r}, which no line has"
             raise BadInput(
-                [FieldProblem(f"variants.{variant.name}.of", variant.of, told, "Name a variant of the lines.")]
+                [FieldProblem(f"variants.{variant.name}.of", variant.of, message, "Name a variant of the lines.")]
             )
     options = {line.variant: line.options for line in reversed(lines)}
     found = []
@@ -222,9 +222,9 @@ def _check_doubles(trials: Iterable[ImportedTrial]) -> None:
         rate = line.learning_rate if trial.purpose == TrialPurpose.tune else None
         key = (line.task, line.variant, line.budget, line.seed, trial.purpose, rate)
         if key in seen and trial.purpose != TrialPurpose.tune:
-            told = f"repeats line {seen[key]}: {line.variant} at budget {line.budget:g}, seed {line.seed}"
+            message = f"repeats line {seen[key]}: {line.variant} at budget {line.budget:g}, seed {line.seed}"
             problems.append(
-                FieldProblem(f"line {line.line}", line.seed, told, "Keep one result for each seed of a cell.")
+                FieldProblem(f"line {line.line}", line.seed, message, "Keep one result for each seed of a cell.")
             )
         seen.setdefault(key, line.line)
     if problems:

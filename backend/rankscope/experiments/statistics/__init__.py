@@ -1,1 +1,1 @@
-"""One statistic a file, over plain arrays, by SciPy."""
+"""One statistic per file, over plain arrays, by SciPy."""

@@ -30,7 +30,7 @@ from rankscope.store.history import snapshots
 logger = logging.getLogger(__name__)
 
 MOST_OPEN_RUNS = 16
-"""Runs of an experiment that wait or train at the same time, so that it can be paused and other runs get their turn."""
+"""Maximum number of runs of an experiment that are queued or training at once, so that other runs get their turn."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _launch(engine: Engine, settings: Settings, catalog: Catalog, experiment_id:
 
 
 def _by_seed(design: Design, planned: Sequence[Trial]) -> list[Trial]:
-    """Tuning first, then all methods and controls of a seed before the next one: what is known at any time is balanced."""
+    """Tuning first, then all methods and controls of one seed before the next, so that partial results are balanced."""
     place = {seed: at for at, seed in enumerate(design.seeds)}
     return sorted(planned, key=lambda one: (one.purpose != TrialPurpose.tune, place.get(one.seed, 0), one.number))
 

@@ -93,8 +93,8 @@ def _methods(request: ExperimentRequest) -> list[Variant]:
                     FieldProblem(
                         f"methods.{number}.name",
                         name,
-                        f"is {name!r}, as another method's",
-                        "Give it a name of its own.",
+                        f"is {name!r}, the name of another method",
+                        "Use a different name.",
                     )
                 ]
             )

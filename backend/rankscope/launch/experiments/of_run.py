@@ -19,7 +19,7 @@ _SAME_TRAINING = frozenset(
 def request_for_run(run: Run, *, seeds: int) -> ExperimentRequest:
     """Asks whether the allocation of a finished run helped: its method, plain LoRA and the controls, at its rates.
 
-    Raises InvalidTransition for a run without ranks of its own.
+    Raises InvalidTransition for a run that has no ranks.
     """
     kind = METHODS[run.method]
     stored = run.config.get("method")
@@ -27,7 +27,7 @@ def request_for_run(run: Run, *, seeds: int) -> ExperimentRequest:
     mean = kind.mean_budget(options)
     if not kind.has_ranks or kind.rank_changes == "never" or mean is None:
         raise InvalidTransition(
-            f"Run {run.id} has method {kind.label}, which chooses no ranks.", "Use a run of a method that does."
+            f"Run {run.id} has method {kind.label}, which does not choose ranks.", "Use a run of a method that does."
         )
     if run.artifact is None or not run.status.is_terminal:
         raise InvalidTransition(f"Run {run.id} is {run.status} and has no result yet.", "Wait until it is done.")

@@ -91,7 +91,7 @@ def _given_ranks(
 
 
 def permuted(ranks: Mapping[str, int], shapes: Mapping[str, tuple[int, int]], seed: int) -> dict[str, int]:
-    """Returns the ranks, dealt out again at random among the modules of each shape."""
+    """Returns the ranks, permuted at random among modules of equal shape."""
     by_shape: dict[tuple[int, int], list[str]] = {}
     for name in ranks:
         by_shape.setdefault(shapes[name], []).append(name)

@@ -31,7 +31,7 @@ from rankscope.store.sweeps.sweeps import StoredTrial
 logger = logging.getLogger(__name__)
 
 MOST_OPEN_RUNS = 16
-"""Runs of a sweep that wait or train at the same time, unless its design says otherwise."""
+"""Maximum number of runs of a sweep that are queued or training at once, unless its design says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def advance(engine: Engine, settings: Settings, catalog: Catalog, sweep_id: str,
     waiting, new = ([], []) if is_overtime else planned_trials(state)
     launches = _launches(engine, settings, catalog, sweep_id, state, waiting, new, now)
     if not launches:
-        # Something is wanted that can't be launched yet, or runs train, or there is nothing left to do.
+        # A planned trial can't be launched yet, runs are training, or nothing is left to do.
         if not waiting and not new and all(one.status != SweepTrialStatus.running for one in state.trials):
             _end(engine, sweep_id, state, now, is_overtime=is_overtime)
         return 0
@@ -90,7 +90,7 @@ def read_state(engine: Engine, sweep_id: str, *, now: float, lost_after_s: float
 
 def planned_trials(state: SweepState) -> tuple[list[StoredTrial], list[NewTrial]]:
     """Returns the trials that wait for a run, and the new ones, for which there is room now."""
-    is_tpe = state.design.search.kind == "tpe"  # which learns nothing from points that wait
+    is_tpe = state.design.search.kind == "tpe"  # TPE learns nothing from points that are queued
     default = min(max(1, state.slots), MOST_OPEN_RUNS) if is_tpe else MOST_OPEN_RUNS
     open_runs = sum(one.status == SweepTrialStatus.running for one in state.trials)
     room = max(0, (state.design.parallel or default) - open_runs)
@@ -163,8 +163,8 @@ def _end(engine: Engine, sweep_id: str, state: SweepState, now: float, *, is_ove
     plan, known = SweepPlan(state.design), known_trials(state.trials)
     status, message, next_step = SweepStatus.done, plan.reason(known), None
     if is_overtime and not plan.progress(known).is_done:
-        message = f"Its time of {state.design.stop.hours:g} h is used up."
-        next_step = "Extend it by hours to train the rest."
+        message = f"It reached its time limit of {state.design.stop.hours:g} h."
+        next_step = "Extend it with more hours to train the rest."
     if not any(one.value is not None for one in state.trials):
         status = SweepStatus.failed
         message = next((one.message for one in state.trials if one.message), message or "No trial had a result.")

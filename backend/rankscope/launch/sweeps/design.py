@@ -69,16 +69,16 @@ def extended(design: SweepDesign, extension: SweepExtension) -> SweepDesign:
     """Returns the design with more points, seeds or time. Raises BadInput."""
     search, stop = design.search, design.stop
     if extension.points is not None and search.kind == "grid":
-        told = f"is {extension.points}, but a grid has all of its combinations"
-        raise BadInput([FieldProblem("points", extension.points, told, "Add seeds, or launch another sweep.")])
+        message = f"is {extension.points}, but a grid has all of its combinations"
+        raise BadInput([FieldProblem("points", extension.points, message, "Add seeds, or launch another sweep.")])
     again = next((one for at, one in enumerate(extension.seeds) if one in [*design.seeds, *extension.seeds[:at]]), None)
     if again is not None:
-        told = f"has {again}, which is a seed already"
-        raise BadInput([FieldProblem("seeds", extension.seeds, told, "Use new seeds.")])
+        message = f"has {again}, which is already one of its seeds"
+        raise BadInput([FieldProblem("seeds", extension.seeds, message, "Use new seeds.")])
     for name, added in (("hours", extension.hours), ("runs", extension.runs)):
         if added is not None and getattr(stop, name) is None:
-            told = f"is {added:g}, but the sweep has no such limit"
-            raise BadInput([FieldProblem(name, added, told, "Remove it.")])
+            message = f"is {added:g}, but the sweep has no limit on {name}"
+            raise BadInput([FieldProblem(name, added, message, "Remove it.")])
     if extension.points is not None:
         search = search.model_copy(update={"points": (search.resolved().points or 0) + extension.points})
     stop = stop.model_copy(
@@ -99,17 +99,17 @@ def _check_size(design: SweepDesign) -> None:
         # Not all combinations of a huge grid are made to count them.
         points = len(list(islice(grid_points(design), MOST_POINTS + 1)))
         if points > MOST_POINTS:
-            told = f"make more than {MOST_POINTS:,} combinations"
-            raise BadInput([FieldProblem(field, None, told, "Use fewer values, or a random search.")])
+            message = f"make more than {MOST_POINTS:,} combinations"
+            raise BadInput([FieldProblem(field, None, message, "Use fewer values, or a random search.")])
     else:
         points = design.search.resolved().points or 0
         if points > MOST_POINTS:
-            told = f"make {points:,} points; a sweep has at most {MOST_POINTS:,}"
-            raise BadInput([FieldProblem(field, points, told, "Use fewer.")])
+            message = f"make {points:,} points; a sweep has at most {MOST_POINTS:,}"
+            raise BadInput([FieldProblem(field, points, message, "Use fewer.")])
     trials = points * len(design.seeds)
     if trials > MOST_TRIALS:
-        told = f"make {trials:,} runs with {points:,} points; a sweep has at most {MOST_TRIALS:,}"
-        raise BadInput([FieldProblem("seeds", design.seeds, told, "Use fewer seeds or points.")])
+        message = f"make {trials:,} runs with {points:,} points; a sweep has at most {MOST_TRIALS:,}"
+        raise BadInput([FieldProblem("seeds", design.seeds, message, "Use fewer seeds or points.")])
 
 
 def _check_against_installation(design: SweepDesign, catalog: Catalog) -> None:
@@ -136,8 +136,8 @@ def _at_parameters(values: Values, error: BadInput) -> BadInput:
     """The problem of a point, whose values fit one by one, but not together."""
     first = error.problems[0]
     shown = ", ".join(f"{name} {value}" for name, value in values.items())
-    told = f"make a point ({shown}) with which {first.field} {first.message}"
-    return BadInput([FieldProblem("parameters", None, told, first.next_step)])
+    message = f"make a point ({shown}) with which {first.field} {first.message}"
+    return BadInput([FieldProblem("parameters", None, message, first.next_step)])
 
 
 def _first_points(plan: SweepPlan) -> list[Values]:
@@ -152,8 +152,8 @@ def _metric(request: SweepRequest, config: RunConfig) -> SweepMetric:
     known: Sequence[str] = config.task.best_by()
     name = request.metric or config.task.headline().name
     if name not in known:
-        told = f"is {name!r}, which no evaluation computes"
-        raise BadInput([FieldProblem("metric", name, told, f"Use one of {', '.join(known)}.")])
+        message = f"is {name!r}, which no evaluation computes"
+        raise BadInput([FieldProblem("metric", name, message, f"Use one of {', '.join(known)}.")])
     metric = config.task.describe(name)
     return SweepMetric(
         name=name,
@@ -175,7 +175,7 @@ def _rungs(design: SweepDesign, plan: RunPlan) -> list[int]:
             rungs.append(evaluated)
         step *= factor
     if not rungs:
-        told = f"is {step:,}, and a run of {total:,} steps has no evaluation between that step and its end"
+        message = f"is {step:,}, and a run of {total:,} steps has no evaluation between that step and its end"
         step_to_do = "Lower training.eval_every, or min_steps."
-        raise BadInput([FieldProblem("search.min_steps", search.min_steps, told, step_to_do)])
+        raise BadInput([FieldProblem("search.min_steps", search.min_steps, message, step_to_do)])
     return rungs

@@ -54,7 +54,7 @@ def _value_problems(name: str, values: Sequence[JsonValue], at: str) -> Iterator
     for value in values:
         if name == BUDGET and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             yield FieldProblem(
-                at, value, f"has {value!r}; a mean rank is an integer of at least 1", "Use such integers."
+                at, value, f"has {value!r}; a mean rank is an integer of at least 1", "Use integers of at least 1."
             )
         if name == METHOD and value not in METHODS:
             yield FieldProblem(at, value, f"has {value!r}, which is not a method", f"Use some of {', '.join(METHODS)}.")
@@ -75,8 +75,8 @@ def _range_problems(name: str, space: ParameterSpace, kind: SearchKind, at: str)
         step = "Set count, the number of values on the range, or list values."
         yield FieldProblem(f"{at}.count", None, "is missing; a grid needs it", step)
     if kind != "grid" and space.count is not None:
-        told = f"is {space.count}, but only a grid has a number of values on a range"
-        yield FieldProblem(f"{at}.count", space.count, told, "Remove it, or use kind grid.")
+        message = f"is {space.count}, but only a grid has a number of values on a range"
+        yield FieldProblem(f"{at}.count", space.count, message, "Remove it, or use kind grid.")
 
 
 def _of_methods(parameters: Mapping[str, ParameterSpace], config: RunConfig) -> Iterator[FieldProblem]:
@@ -84,11 +84,11 @@ def _of_methods(parameters: Mapping[str, ParameterSpace], config: RunConfig) -> 
     for name in parameters:
         option = name.removeprefix("method.")
         if name == BUDGET and not any(kind.options_at_budget(1) for kind in kinds):
-            told = f"has no meaning for {', '.join(kind.label for kind in kinds)}, which has no ranks"
-            yield FieldProblem(f"parameters.{name}", name, told, "Remove it, or use another method.")
+            message = f"has no meaning for {', '.join(kind.label for kind in kinds)}, which has no ranks"
+            yield FieldProblem(f"parameters.{name}", name, message, "Remove it, or use another method.")
         elif name.startswith("method.") and not any(option.split(".")[0] in kind.model_fields for kind in kinds):
-            told = f"is not an option of {', '.join(kind.label for kind in kinds)}"
-            yield FieldProblem(f"parameters.{name}", name, told, "Remove it, or use another method.")
+            message = f"is not an option of {', '.join(kind.label for kind in kinds)}"
+            yield FieldProblem(f"parameters.{name}", name, message, "Remove it, or use another method.")
         elif BUDGET in parameters and name != BUDGET and any(option in kind.options_at_budget(1) for kind in kinds):
             step = "Remove one of the two."
             yield FieldProblem(f"parameters.{name}", name, f"is also set by {BUDGET}", step)
@@ -96,8 +96,8 @@ def _of_methods(parameters: Mapping[str, ParameterSpace], config: RunConfig) -> 
 
 def _of_halving(parameters: Mapping[str, ParameterSpace], kind: SearchKind) -> Iterator[FieldProblem]:
     for name in _STEP_FIELDS & parameters.keys() if kind == "halving" else ():
-        told = "changes the steps at which points are compared"
-        yield FieldProblem(f"parameters.{name}", name, told, "Remove it, or use another kind of search.")
+        message = "changes the steps at which points are compared"
+        yield FieldProblem(f"parameters.{name}", name, message, "Remove it, or use another kind of search.")
 
 
 def check_values(design: SweepDesign) -> list[tuple[str, JsonValue, RunConfig]]:
@@ -119,8 +119,8 @@ def value_problem(name: str, value: object, error: BadInput) -> FieldProblem:
     """The problem of a configuration, at the parameter whose value causes it."""
     first = error.problems[0]
     is_own = first.field == f"config.{name}" or name in (BUDGET, METHOD)
-    told = first.message if is_own else f"has {value!r}, with which {first.field} {first.message}"
-    return FieldProblem(f"parameters.{name}", value, told, first.next_step)
+    message = first.message if is_own else f"has {value!r}, with which {first.field} {first.message}"
+    return FieldProblem(f"parameters.{name}", value, message, first.next_step)
 
 
 def _alone(design: SweepDesign, name: str, value: JsonValue) -> Values:

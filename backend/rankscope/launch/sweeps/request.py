@@ -42,9 +42,9 @@ class SweepRequest(_Part):
     seeds: list[Seed] = Field(default=[0], min_length=1, max_length=MOST_SEEDS)
     """Training seeds of each point."""
     metric: Annotated[str, Field(min_length=1, max_length=65)] | None = None
-    """That points are ranked by. Default: the headline metric of the task."""
+    """The metric that ranks the points. Default: the headline metric of the task."""
     parallel: int | None = Field(default=None, ge=1, le=MOST_PARALLEL)
-    """Most runs that wait or train at once. Default: 16; with TPE, the slots of the workers that are online."""
+    """Maximum number of runs that are queued or training. Default: 16; with TPE, the slots of the workers that are online."""
     stop: SweepLimits = SweepLimits()
     stop_runs: RunLimits = RunLimits()
 
@@ -64,9 +64,9 @@ class SweepExtension(_Part):
     seeds: list[Seed] = Field(default=[], max_length=MOST_SEEDS)
     """New seeds, of every point that halving has not stopped."""
     hours: float | None = Field(default=None, gt=0, le=10_000)
-    """Added to the time that it may run."""
+    """Hours to add to the time limit."""
     runs: int | None = Field(default=None, ge=1, le=MOST_TRIALS)
-    """Added to the runs that it may train."""
+    """Runs to add to the limit on runs."""
 
     @model_validator(mode="after")
     def _adds_something(self) -> Self:

@@ -53,8 +53,8 @@ def early_end(run: Run, design: SweepDesign, rungs: list[float | None]) -> Sweep
     limits = design.stop_runs
     loss = run.metrics.get(TRAIN_LOSS)
     if limits.max_train_loss is not None and loss is not None and not _is_below(loss["last"], limits.max_train_loss):
-        told = f"Its training loss of {loss['last']} is above {limits.max_train_loss:g}."
-        return SweepResult(SweepTrialStatus.failed, None, True, told, rungs)
+        message = f"Its training loss of {loss['last']} is above {limits.max_train_loss:g}."
+        return SweepResult(SweepTrialStatus.failed, None, True, message, rungs)
     summary = run.metrics.get(design.metric.name)
     if limits.patience is None or summary is None:
         return None
@@ -66,8 +66,8 @@ def early_end(run: Run, design: SweepDesign, rungs: list[float | None]) -> Sweep
     value = _value(summary, design)
     if waited < limits.patience or value is None:
         return None
-    told = f"Stopped at step {summary['last_step']:,}: no better {design.metric.title} since step {best_step:,}."
-    return SweepResult(SweepTrialStatus.done, value, message=told, rungs=rungs)
+    message = f"Stopped at step {summary['last_step']:,}: no better {design.metric.title} since step {best_step:,}."
+    return SweepResult(SweepTrialStatus.done, value, message=message, rungs=rungs)
 
 
 def _value(summary: MetricSummary, design: SweepDesign) -> float | None:

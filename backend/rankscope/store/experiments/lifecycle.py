@@ -44,7 +44,7 @@ def start(
 
 
 def pause(session: Session, experiment_id: str, *, now: float) -> Experiment:
-    """Starts no more runs. Those that train go on; those that wait are launched again after a resume."""
+    """Starts no more runs. Running ones continue; queued ones are launched again after a resume."""
     experiment = experiments.get(session, experiment_id, for_update=True)
     if experiment.status not in ACTIVE:
         raise InvalidTransition(f"Experiment {experiment_id} is {experiment.status}; only a running one can be paused.")
@@ -73,7 +73,7 @@ def resume(session: Session, experiment_id: str, *, now: float) -> Experiment:
 
 
 def stop(session: Session, experiment_id: str, *, now: float) -> tuple[Experiment, list[str]]:
-    """Ends an experiment: starts no more runs, and stops those that train. Returns the ids of the latter."""
+    """Ends an experiment: starts no more runs, and stops the running ones. Returns their ids."""
     experiment = experiments.get(session, experiment_id, for_update=True)
     if experiment.status not in (*ACTIVE, ExperimentStatus.paused):
         raise InvalidTransition(
@@ -91,9 +91,9 @@ def stop(session: Session, experiment_id: str, *, now: float) -> tuple[Experimen
 
 
 def delete(session: Session, experiment_id: str, *, now: float) -> list[str]:
-    """Deletes an experiment with its trials, and ends its runs: those that wait are deleted, those that train are stopped.
+    """Deletes an experiment with its trials, and ends its runs: queued ones are deleted, running ones are stopped.
 
-    Returns the ids of the latter. Finished runs are kept. Raises NotFound.
+    Returns the ids of the stopped ones. Finished runs are kept. Raises NotFound.
     """
     experiments.get(session, experiment_id, for_update=True)
     stopped = _end_runs(session, experiment_id, now=now)
@@ -122,7 +122,9 @@ def extend(session: Session, experiment_id: str, seeds: Sequence[int], *, now: f
     known = {*design.seeds, *design.tuning.seeds}
     again = next((seed for at, seed in enumerate(seeds) if seed in known or seed in seeds[:at]), None)
     if again is not None:
-        raise BadInput([FieldProblem("seeds", list(seeds), f"has {again}, which is a seed already", "Use new seeds.")])
+        raise BadInput(
+            [FieldProblem("seeds", list(seeds), f"has {again}, which is already one of its seeds", "Use new seeds.")]
+        )
     longer = design.model_copy(update={"seeds": [*design.seeds, *seeds]})
     total = ExperimentPlan(longer).progress([]).total
     if len(longer.seeds) > MOST_SEEDS or total > MOST_TRIALS:

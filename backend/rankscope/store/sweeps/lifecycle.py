@@ -11,7 +11,7 @@ from rankscope.store.sweeps.steps import release_waiting_runs
 
 
 def pause(session: Session, sweep_id: str, *, now: float) -> None:
-    """Starts no more runs. Those that train go on; those that wait are launched again after a resume."""
+    """Starts no more runs. Running ones continue; queued ones are launched again after a resume."""
     sweep = sweeps.get(session, sweep_id, for_update=True)
     if sweep.status != SweepStatus.running:
         raise InvalidTransition(f"Sweep {sweep_id} is {sweep.status}; only a running one can be paused.")
@@ -35,7 +35,7 @@ def resume(session: Session, sweep_id: str, *, now: float) -> None:
 
 
 def stop(session: Session, sweep_id: str, *, now: float) -> list[str]:
-    """Starts no more runs, and stops those that train. Returns the ids of the latter."""
+    """Starts no more runs, and stops the running ones. Returns their ids."""
     sweep = sweeps.get(session, sweep_id, for_update=True)
     if sweep.status not in (SweepStatus.running, SweepStatus.paused):
         raise InvalidTransition(f"Sweep {sweep_id} is {sweep.status}; only a running or paused one can be stopped.")
@@ -55,9 +55,7 @@ def extend(session: Session, sweep_id: str, before: Payload, after: Payload, *, 
     """Replaces the design by a longer one; a sweep that has ended runs again."""
     sweep = sweeps.get(session, sweep_id, for_update=True)
     if sweep.design != before:
-        raise InvalidTransition(
-            f"Sweep {sweep_id} was extended by somebody else meanwhile.", "Reload it and try again."
-        )
+        raise InvalidTransition(f"Sweep {sweep_id} was changed in the meantime.", "Reload it and try again.")
     sweep.design = after
     sweeps.touch(session, sweep, now=now)
     if sweep.status in (SweepStatus.done, SweepStatus.stopped, SweepStatus.failed):
@@ -65,9 +63,9 @@ def extend(session: Session, sweep_id: str, before: Payload, after: Payload, *, 
 
 
 def delete(session: Session, sweep_id: str, *, now: float) -> list[str]:
-    """Deletes a sweep with its trials, and ends its runs: those that wait are deleted, those that train are stopped.
+    """Deletes a sweep with its trials, and ends its runs: queued ones are deleted, running ones are stopped.
 
-    Returns the ids of the latter. Finished runs are kept. Raises NotFound.
+    Returns the ids of the stopped ones. Finished runs are kept. Raises NotFound.
     """
     sweeps.get(session, sweep_id, for_update=True)
     stopped = _end_runs(session, sweep_id, now=now)

@@ -3,7 +3,7 @@ import { IconAlertTriangle, IconInfoCircle } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Caution, Comparison } from "@/api/types";
 
-/** What forbids to read a difference as one of the methods. */
+/** Why a difference may not come from the methods. */
 const grave: readonly Caution["kind"][] = ["task", "model", "data", "split", "evaluation"];
 
 /** Why a difference between these runs may not be due to their methods. */

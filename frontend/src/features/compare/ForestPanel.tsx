@@ -3,7 +3,7 @@ import { Panel } from "@/components/layout/Panel";
 import { RunTree } from "@/components/runs/tree/RunTree";
 import { forestQuery } from "./view/queries";
 
-/** How the runs come from each other: forks and resumes. Nothing if no run was forked or resumed. */
+/** Which run started from which: forks and resumes. Nothing if no run was forked or resumed. */
 export function ForestPanel({ runs }: { runs: string[] }) {
   const forest = useQuery(forestQuery(runs)).data ?? [];
   if (!forest.some((run) => run.parent_id !== null || run.attempt > 1)) return null;

@@ -44,7 +44,7 @@ export function ExperimentActions({ experiment }: { experiment: ExperimentDetail
         noun="experiment"
         busy={change.isPending ? change.variables : null}
         onAct={change.mutate}
-        stopping="Its queued runs leave the queue. Those that train are stopped, and count as failed. Pause instead to let them finish."
+        stopping="Queued runs are removed from the queue. Running ones are stopped and count as failed. Pause instead to let them finish."
       />
       {status === "failed" ? null : (
         <Button

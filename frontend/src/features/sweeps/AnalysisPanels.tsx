@@ -77,7 +77,7 @@ function ParallelPanel({
   return (
     <Panel
       title="Parallel coordinates"
-      note="A line per point with a result: the better, the stronger; the best is orange. Click a line to find its point in the leaderboard. A line below an axis: its method has no such option."
+      note="One line per point with a result: stronger lines are better, the best is orange. Click a line to find its point in the leaderboard. A line passes below an axis if its method does not have that option."
       actions={
         <ExportMenu
           label="Export parallel coordinates"

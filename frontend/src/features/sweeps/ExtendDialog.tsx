@@ -46,7 +46,7 @@ export function ExtendDialog({ sweep, opened, onClose }: ExtendDialogProps) {
   return (
     <Modal opened={opened} onClose={onClose} title="Extend this sweep" centered>
       <Stack gap="md">
-        <Text size="sm">A sweep that has ended runs again until it has these, too.</Text>
+        <Text size="sm">A sweep that has ended continues until these are done.</Text>
         {sweep.kind === "grid" ? null : (
           <NumberInput
             label="Points to add"

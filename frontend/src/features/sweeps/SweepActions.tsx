@@ -41,7 +41,7 @@ export function SweepActions({ sweep }: { sweep: SweepDetail }) {
         noun="sweep"
         busy={change.isPending ? change.variables : null}
         onAct={change.mutate}
-        stopping="Its queued runs leave the queue and those that train are stopped. After a resume, they are trained from the start. Pause instead to let them finish."
+        stopping="Queued runs are removed from the queue, and running ones are stopped. After a resume, they are trained from the start. Pause instead to let them finish."
       />
       {status === "failed" ? null : (
         <Button
@@ -80,8 +80,8 @@ export function SweepActions({ sweep }: { sweep: SweepDetail }) {
         onClose={() => setDeleting(false)}
         onConfirm={() => remove.mutate()}
       >
-        Its design and leaderboard are removed, queued runs are deleted and those that train are stopped.
-        Finished runs are kept. This cannot be undone.
+        Its design and leaderboard are removed, queued runs are deleted and running ones are stopped. Finished
+        runs are kept. This cannot be undone.
       </Confirm>
     </>
   );

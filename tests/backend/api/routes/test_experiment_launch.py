@@ -96,4 +96,4 @@ def test_a_run_without_its_own_ranks_or_without_result_gets_no_experiment(api: h
     queued = api.post(f"/api/v1/runs/{launch()}/experiment", json={"seeds": 2})
     assert (queued.status_code, "has no result yet" in queued.json()["detail"]) == (409, True)
     plain = launch(config=CONFIG | {"method": {"name": "lora"}})
-    assert "chooses no ranks" in api.post(f"/api/v1/runs/{plain}/experiment").json()["detail"]
+    assert "does not choose ranks" in api.post(f"/api/v1/runs/{plain}/experiment").json()["detail"]

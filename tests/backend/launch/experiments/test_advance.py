@@ -271,7 +271,7 @@ def test_a_stop_ends_its_runs_and_more_seeds_continue_it(installation: Callable[
         runs.transition(session, runs.get_run(session, claim.run_id), RunStatus.stopped, now=4.0, message="Stopped.")
         lifecycle.resume(session, made.id, now=5.0)
     made.run_to_the_end()
-    with writing(made.engine) as session, pytest.raises(BadInput, match="has 1, which is a seed already"):
+    with writing(made.engine) as session, pytest.raises(BadInput, match="has 1, which is already one of its seeds"):
         lifecycle.extend(session, made.id, [1], now=6.0)
     with writing(made.engine) as session:
         experiment = experiments.get(session, made.id)
@@ -343,7 +343,7 @@ def test_one_button_of_a_finished_run_trains_only_what_is_missing(installation: 
     plain = next(one for one in first.trials() if one.ranks != FOUND)
     with reading(first.engine) as session:
         lora = runs.get_run(session, str(plain.run_id))
-        with pytest.raises(InvalidTransition, match="chooses no ranks"):
+        with pytest.raises(InvalidTransition, match="does not choose ranks"):
             request_for_run(lora, seeds=2)
 
 

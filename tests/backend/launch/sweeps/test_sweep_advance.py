@@ -290,10 +290,10 @@ def test_time_and_runs_limit_a_sweep_and_can_be_extended(installation: Make) -> 
     for _ in range(2):
         made.work()
     made.advance(now=10.0)
-    assert (made.status, made.message) == ("done", "It has trained 3 runs, the most that it may.")
+    assert (made.status, made.message) == ("done", "It has reached its limit of 3 runs.")
     made.extend(runs=1)
     made.advance(now=3700.0)  # 9 s before it was done, and those since the extension at 6.0
-    assert (made.status, made.message) == ("done", "Its time of 1 h is used up.")
+    assert (made.status, made.message) == ("done", "It reached its time limit of 1 h.")
     made.extend(hours=1.0)
     made.run_to_the_end()
     assert made.counts() == {"done": 4}

@@ -49,7 +49,7 @@ def create_experiment(
 ) -> ExperimentDetail:
     """Launches an experiment: tunes each method alike, trains every method, budget and seed, and the controls.
 
-    Its runs are queued little by little, with a lower priority than single runs.
+    Its runs are queued gradually, with a lower priority than single runs.
     """
     planned = plan_experiment(body, catalog)
     with writing(engine) as session:
@@ -109,7 +109,7 @@ def create_experiment_of_run(
 @router.post("/experiments/{experiment_id}/pause")
 @needs("launch")
 def pause_experiment(experiment_id: ExperimentId, engine: EngineDep, now: NowDep) -> ExperimentDetail:
-    """Starts no more runs. Those that train go on."""
+    """Starts no more runs. Running ones continue."""
     with writing(engine) as session:
         lifecycle.pause(session, experiment_id, now=now)
     return _detail(engine, experiment_id)
@@ -137,7 +137,7 @@ def resume_experiment(
 def stop_experiment(
     experiment_id: ExperimentId, engine: EngineDep, doorbell: DoorbellDep, now: NowDep
 ) -> ExperimentDetail:
-    """Starts no more runs, and stops those that train. It can be resumed."""
+    """Starts no more runs, and stops the running ones. It can be resumed."""
     with writing(engine) as session:
         _, stopped = lifecycle.stop(session, experiment_id, now=now)
         numbers = trial_runs.last_seqs(session, stopped)

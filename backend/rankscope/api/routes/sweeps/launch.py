@@ -39,7 +39,7 @@ def create_sweep(
 ) -> SweepDetail:
     """Launches a sweep: trains a configuration with several values of some of its fields, at each seed.
 
-    Its runs are queued little by little, with a lower priority than single runs.
+    Its runs are queued gradually, with a lower priority than single runs.
     """
     planned = plan_sweep(body, catalog)
     with writing(engine) as session:
@@ -72,7 +72,7 @@ def validate_sweep(
 @router.post("/{sweep_id}/pause")
 @needs("launch")
 def pause_sweep(sweep_id: SweepId, engine: EngineDep, now: NowDep) -> SweepDetail:
-    """Starts no more runs, and takes those that wait out of the queue. Those that train go on."""
+    """Starts no more runs, and removes the queued ones from the queue. Running ones continue."""
     with writing(engine) as session:
         lifecycle.pause(session, sweep_id, now=now)
     return _detail(engine, sweep_id, now)
@@ -98,7 +98,7 @@ def resume_sweep(
 @router.post("/{sweep_id}/stop")
 @needs("launch")
 def stop_sweep(sweep_id: SweepId, engine: EngineDep, doorbell: DoorbellDep, now: NowDep) -> SweepDetail:
-    """Starts no more runs, and stops those that train; after a resume, their trials are trained from the start."""
+    """Starts no more runs, and stops the running ones; after a resume, their trials are trained from the start."""
     with writing(engine) as session:
         stopped = lifecycle.stop(session, sweep_id, now=now)
         numbers = trial_runs.last_seqs(session, stopped)

@@ -6,7 +6,7 @@ import type { ModuleDifference } from "./rank-difference";
 import { rankText } from "./rank-difference";
 
 const fewRows = 10;
-/** A table of more rows is slow, and nobody reads it: the file has all of them. */
+/** A longer table is slow and hard to read; the file has all rows. */
 const mostRows = 300;
 
 interface ModuleDifferencesProps {

@@ -4,7 +4,7 @@ import type { Module, RankDifference } from "@/api/types";
 import { signed } from "@/charts/heatmap/rank-values";
 import { plainText } from "@/charts/plot/plain-text";
 
-/** In the place of a rank: the run doesn't adapt the module. */
+/** Stands for a rank: the run doesn't adapt the module. */
 export const notAdapted = 65_535;
 
 export interface Unpacked {

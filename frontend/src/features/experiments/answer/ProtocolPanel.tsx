@@ -9,7 +9,7 @@ import { collapseText } from "@/features/experiments/view/collapse";
 const measured = {
   validation: "on a validation part of the training rows",
   evaluation: "on the evaluation rows",
-  unknown: "it is not known on which rows",
+  unknown: "on unknown rows",
 };
 
 /** What a reviewer checks: seeds, tuning, what was fixed, and every trial that collapsed. */

@@ -49,7 +49,7 @@ export function TablePanel({ answer, experiment, selection }: TablePanelProps) {
   return (
     <Panel
       title="Table"
-      note="Mean ± standard deviation over the seeds. Bold: better than the baseline after the correction, with about as many parameters, and the best such result of its column."
+      note="Mean ± standard deviation over the seeds. Bold: better than the baseline after the correction, with about as many parameters, and the best of these in its column."
       actions={
         <Menu position="bottom-end" withinPortal>
           <Menu.Target>

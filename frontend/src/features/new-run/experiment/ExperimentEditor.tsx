@@ -181,7 +181,7 @@ const methodWithGivenRanks = (sections: readonly FormSection[]): string | null =
     ?.value ?? null;
 
 /**
- * Without what every trial has of its own: the method, the seed, the rate if it is tuned, and the validation part. Trials keep
+ * Without what each trial sets: the method, the seed, the rate if it is tuned, and the validation part. Trials keep
  * no checkpoints after their end, so which one is the best does not matter either.
  */
 function sectionsFor(sections: readonly FormSection[], isTuned: boolean): FormSection[] {

@@ -8,7 +8,7 @@ import { plural } from "@/components/text/plural";
 interface ExperimentPlanPanelProps {
   plan: ExperimentVerdict["plan"] | undefined;
   isChecking: boolean;
-  /** Sentences about what can't work and has no field of its own. */
+  /** Problems that belong to no field of the form. */
   problems: readonly string[];
   canLaunch: boolean;
   isBusy: boolean;
@@ -38,7 +38,7 @@ export function ExperimentPlanPanel({
             </Text>
             <Text size="xs" c="dimmed" mb="xs">
               {plan.total_s === null
-                ? "How long is not known: no earlier run had this model, text length and batch."
+                ? "Duration unknown: no earlier run had this model, text length and batch size."
                 : plan.slots
                   ? `With the ${plural(plan.slots, "slot")} of the workers that are online.`
                   : "On one worker; none is online now."}{" "}

@@ -108,7 +108,7 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
       </Panel>
       <Panel
         title="Learning rates"
-        note="Tuned alike for every method, on a part of the training rows, with a seed of its own."
+        note="Tuned in the same way for every method, on part of the training rows, with a separate seed."
       >
         <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="md" verticalSpacing="sm">
           <NumberInput

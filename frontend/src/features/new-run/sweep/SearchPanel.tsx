@@ -165,7 +165,7 @@ export function SearchPanel({ asked, onChange, problemOf }: SearchPanelProps) {
           </SimpleGrid>
         </Stack>
       </Panel>
-      <Panel title="Limits" note="All optional. Runs that train when the sweep reaches a limit are finished.">
+      <Panel title="Limits" note="All optional. When the sweep reaches a limit, running runs are finished.">
         <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="md" verticalSpacing="sm">
           {ofLimits.map(input)}
         </SimpleGrid>

@@ -112,7 +112,7 @@ export function Answer({ result, row, hasIds }: { result: TokenRows; row: number
   const one = result.rows.find((each) => each.number === row);
   return (
     <>
-      {one ? <Row row={one} hasIds={hasIds} /> : <Text size="sm">The data set has no such row.</Text>}
+      {one ? <Row row={one} hasIds={hasIds} /> : <Text size="sm">The data set does not have this row.</Text>}
       {result.lengths ? <Lengths lengths={result.lengths} maxLength={result.max_length} /> : null}
     </>
   );

@@ -56,7 +56,7 @@ export const tableQuery = (view: TableView) =>
     placeholderData: (previous: InfiniteData<RunTable, string> | undefined) => previous,
   });
 
-/** Asks every 2 s what has changed, and brings it into the table that was read. */
+/** Polls for changes every 2 s and merges them into the table. */
 export const changesQuery = (view: TableView, isReady: boolean) =>
   queryOptions({
     queryKey: ["run-changes", view],
