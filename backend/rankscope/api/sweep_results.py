@@ -1,6 +1,6 @@
 """The results of a sweep, read once for the leaderboard, the analysis and the table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -11,7 +11,7 @@ from rankscope.contract.sweeps.design import BUDGET, SweepDesign, SweepTrialStat
 from rankscope.launch.sweeps.advance import known_trials
 from rankscope.search.board import Standing, leaderboard
 from rankscope.store.database.engine import reading
-from rankscope.store.listing.fields import config_fields
+from rankscope.store.listing.fields import Field, config_fields
 from rankscope.store.sweeps import sweeps
 from rankscope.store.sweeps.sweeps import StoredTrial
 
@@ -46,10 +46,16 @@ def analysis_input(board: Board) -> AnalysisInput:
             for one in sorted(board.standings, key=lambda one: one.point.number)
             if one.mean is not None and one.status != SweepTrialStatus.pruned
         ],
-        titles={
-            name: "Mean rank" if name == BUDGET else fields[f"config.{name}"].title for name in board.design.parameters
-        },
+        titles={name: _title(name, fields) for name in board.design.parameters},
     )
+
+
+def _title(name: str, fields: Mapping[str, Field]) -> str:
+    """As in the form; `method.name`, of which the form says "Name", is the method."""
+    part, _, own = name.partition(".")
+    if name == BUDGET:
+        return "Mean rank"
+    return part.capitalize() if own in ("name", "id") else fields[f"config.{name}"].title
 
 
 def check_matrix(design: SweepDesign, rows: str | None, columns: Sequence[str]) -> list[str]:

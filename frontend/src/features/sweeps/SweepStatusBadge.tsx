@@ -12,7 +12,7 @@ const looks: Record<SweepStatus, { label: string; colour: string }> = {
 export function SweepStatusBadge({ status }: { status: SweepStatus }) {
   const { label, colour } = looks[status];
   return (
-    <Badge variant="light" color={colour} radius="sm" tt="none" data-status={status}>
+    <Badge variant="light" color={colour} radius="sm" tt="none" miw="max-content" data-status={status}>
       {label}
     </Badge>
   );

@@ -12,7 +12,7 @@ import { tasksQuery } from "@/components/runs/tasks";
 import { allPaths, problemsByField, sentenceOf } from "@/features/new-run/form/draft";
 import { optionsFor } from "@/features/new-run/form/options";
 import { SchemaForm } from "@/features/new-run/form/SchemaForm";
-import type { FormSection } from "@/features/new-run/form/schema";
+import type { FormField, FormSection } from "@/features/new-run/form/schema";
 import { withBestByHeadline, withLikelyTask, withMetricsOf, withTask } from "@/features/new-run/form/task";
 import { useMethodSwitch } from "@/features/new-run/method/use-method-switch";
 import { modelsQuery } from "@/features/new-run/queries";
@@ -37,7 +37,8 @@ export function SweepEditor({ sections, start }: SweepEditorProps) {
   const change = (part: Partial<AskedSweep>) => setAsked((before) => ({ ...before, ...part }));
   const draft = asked.config;
   const onDraft = (next: ConfigDraft) => change({ config: next });
-  const shown = useMemo(() => withoutSeed(sections), [sections]);
+  const varied = asked.rows.map((row) => row.name).join(" ");
+  const shown = useMemo(() => withoutVaried(sections, varied.split(" ")), [sections, varied]);
   const paths = useMemo(() => allPaths(shown), [shown]);
   const models = useQuery(modelsQuery);
   const datasets = useQuery(datasetsQuery);
@@ -73,7 +74,7 @@ export function SweepEditor({ sections, start }: SweepEditorProps) {
     ...others,
     ...problems
       .filter(({ field }) => !field.startsWith("config"))
-      .map((problem) => `${problem.field} ${sentenceOf(problem)}`),
+      .map((problem) => `${problem.field}: ${sentenceOf(problem)}`),
     ...(problems.length === 0 && refusal ? [refusal.message] : []),
     ...(Object.keys(errors).length ? ["Fix the fields that are marked in the form."] : []),
     ...(isBroken ? ["Fix the YAML first."] : []),
@@ -160,9 +161,18 @@ function useLaunchSweep() {
   });
 }
 
-/** Every point has the sweep's seeds. */
-const withoutSeed = (sections: readonly FormSection[]): FormSection[] =>
-  sections.map((section) => ({
+/** The fields that all points share: not the seed, and not those of the search space. */
+function withoutVaried(sections: readonly FormSection[], varied: readonly string[]): FormSection[] {
+  const shared = (fields: readonly FormField[]) =>
+    fields.filter(({ path }) => path !== "training.seed" && !varied.includes(path));
+  return sections.map(({ choice, ...section }) => ({
     ...section,
-    fields: section.fields.filter((field) => field.path !== "training.seed"),
+    fields: shared(section.fields),
+    ...(choice && {
+      choice: {
+        ...choice,
+        variants: choice.variants.map((one) => ({ ...one, fields: shared(one.fields) })),
+      },
+    }),
   }));
+}
