@@ -71,5 +71,9 @@ def _identity(run: Run, config: RunConfig) -> str:
 
 def _shared_name(names: Sequence[str]) -> str:
     """The first run's name, without its seed if there are several runs."""
-    first = names[0]
-    return first if len(names) == 1 else _SEED_IN_NAME.sub("", first) or first
+    return names[0] if len(names) == 1 else without_seed(names[0])
+
+
+def without_seed(name: str) -> str:
+    """The name without a seed at its end."""
+    return _SEED_IN_NAME.sub("", name) or name

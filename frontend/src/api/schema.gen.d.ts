@@ -6964,8 +6964,24 @@ export interface components {
         };
         /** RunGroup */
         RunGroup: {
+            /** Data Id */
+            data_id: string;
+            /**
+             * Headline
+             * @description The metric that the run is judged by, inside a sentence: `accuracy`.
+             */
+            headline: string;
             /** Keys */
             keys: (string | number | boolean | null)[];
+            /** Method */
+            method: string;
+            /** Model Id */
+            model_id: string;
+            /**
+             * Name
+             * @description Of its oldest run, without the seed. So are method, model, data and headline.
+             */
+            name: string;
             /**
              * Run Ids
              * @description At most 100, the oldest first; `size` counts all.
@@ -6980,6 +6996,11 @@ export interface components {
         RunGroups: {
             /** By */
             by: components["schemas"]["FieldShape"][];
+            /**
+             * Changes
+             * @description Send it as `since` to GET /runs/changes.
+             */
+            changes: string;
             /** Items */
             items: components["schemas"]["RunGroup"][];
             /** Of */

@@ -132,6 +132,13 @@ class SpreadShape(Shape):
 
 class RunGroup(Shape):
     keys: list[Cell]
+    name: str
+    """Of its oldest run, without the seed. So are method, model, data and headline."""
+    method: str
+    model_id: str
+    data_id: str
+    headline: str
+    """The metric that the run is judged by, inside a sentence: `accuracy`."""
     run_ids: list[str]
     """At most 100, the oldest first; `size` counts all."""
     size: int
@@ -143,6 +150,8 @@ class RunGroups(Shape):
     of: list[FieldShape]
     items: list[RunGroup]
     total: int
+    changes: str
+    """Send it as `since` to GET /runs/changes."""
 
 
 class Labels(Shape):

@@ -70,12 +70,13 @@ def read_cells(session: Session, run_ids: Sequence[str], fields: Sequence[Field]
         else:
             values = of_run.get(run_id)
             value = None if values is None else values[own.index(field)]
-        return _as_kind(field, value)
+        return as_kind(field, value)
 
     return {run_id: [cell(run_id, field) for field in fields] for run_id in run_ids}
 
 
-def _as_kind(field: Field, value: Any) -> Cell:
+def as_kind(field: Field, value: Any) -> Cell:
+    """The value as the API returns it: the database has booleans and whole numbers as floats."""
     if value is None:
         return None
     if field.kind == "integer":

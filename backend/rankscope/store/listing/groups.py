@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Run
+from rankscope.store.listing.cells import Cell, as_kind
 from rankscope.store.listing.fields import Field
 from rankscope.store.listing.run_list import Filter, conditions, joined
 from rankscope.store.listing.values import value_of
@@ -29,7 +30,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Group:
-    keys: list[Any]
+    keys: list[Cell]
     run_ids: list[str]
     spreads: list[Spread]
 
@@ -46,7 +47,7 @@ def read_groups(
         members.setdefault(tuple(row[1 : 1 + len(by)]), []).append(row)
     groups = [
         Group(
-            list(key),
+            [as_kind(field, value) for field, value in zip(by, key, strict=True)],
             [row[0] for row in rows],
             [_spread([row[1 + len(by) + place] for row in rows]) for place in range(len(of))],
         )

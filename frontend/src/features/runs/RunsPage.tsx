@@ -25,14 +25,20 @@ const SelectionBar = lazyPart(
   (part) => part.SelectionBar,
 );
 
+const GroupsTable = lazyPart(
+  () => import("./groups/GroupsTable"),
+  (part) => part.GroupsTable,
+);
+
 export function RunsPage() {
   useTitle("Runs");
   const [params, setParams] = useSearchParams();
   const filter = useMemo(() => viewFrom(params), [params]);
   const setFilter = (next: TableView) => setParams(paramsOf(next), { replace: true });
   const { isReachable } = useLink();
-  const query = useInfiniteQuery(tableQuery(filter));
-  useQuery(changesQuery(filter, query.isSuccess && !query.isPlaceholderData));
+  const isGrouped = filter.group.length > 0;
+  const query = useInfiniteQuery({ ...tableQuery(filter), enabled: !isGrouped });
+  useQuery(changesQuery(filter, !isGrouped && query.isSuccess && !query.isPlaceholderData));
   const runs = useMemo(() => query.data?.pages.flatMap((page) => page.rows) ?? [], [query.data]);
   const first = query.data?.pages[0];
   const total = first?.total;
@@ -59,7 +65,7 @@ export function RunsPage() {
               Runs
             </Title>
             <Text c="dimmed" size="sm" className="numbers">
-              {total === undefined ? "" : count(total)}
+              {total === undefined || isGrouped ? "" : count(total)}
             </Text>
           </Group>
           <Button component={Link} to="/new" leftSection={<IconPlus size={16} />}>
@@ -101,7 +107,11 @@ export function RunsPage() {
           />
         ) : null}
         <Paper withBorder radius="md" style={{ overflow: "clip" }}>
-          {query.isPending ? (
+          {isGrouped ? (
+            <Suspense fallback={<LoadingRows />}>
+              <GroupsTable view={filter} onView={setFilter} />
+            </Suspense>
+          ) : query.isPending ? (
             <LoadingRows />
           ) : !query.data ? (
             <Box p="md">
@@ -128,7 +138,7 @@ export function RunsPage() {
             />
           )}
         </Paper>
-        {query.hasNextPage ? (
+        {query.hasNextPage && !isGrouped ? (
           <Text size="xs" c="dimmed" ta="center" className="numbers">
             {count(runs.length)} of {count(total)} loaded; scroll to load more.
           </Text>

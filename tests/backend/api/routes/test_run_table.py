@@ -136,6 +136,9 @@ def test_groups_have_mean_and_sd_over_seeds(api: httpx.Client, engine: Engine) -
     for by in ("setup", "config.method.target_rank"):
         found = get(api, "/runs/groups", by=by, of="metrics.eval_accuracy.max,config.training.seed")["items"]
         assert [group["size"] for group in found] == [1, 3, 1]
+        assert [group["name"] for group in found] == ["4/0", "2/0", "8/0"]
+        if by != "setup":
+            assert [group["keys"] for group in found] == [[4], [2], [8]]
         spreads = [group["spreads"][0] for group in found]
         assert spreads[0] == {"n": 1, "mean": 0.7, "sd": None, "min": 0.7, "max": 0.7}
         assert spreads[1]["mean"] == pytest.approx(statistics.fmean(scores[2]))

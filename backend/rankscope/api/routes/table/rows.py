@@ -11,7 +11,10 @@ from rankscope.api.guard.access import needs
 from rankscope.api.run_query import Columns, FilterDep, Sort, names_of
 from rankscope.api.shapes.run_table import RunGroup, RunGroups, RunTable, SpreadShape, TableChanges
 from rankscope.api.shapes.table_rows import field_shape, table_rows
+from rankscope.comparison.groups import without_seed
 from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.tables import Run
+from rankscope.contract.tasks import TASKS
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
 from rankscope.store.listing import changes, groups, run_list
@@ -84,6 +87,7 @@ def read_changes(
 @needs("read")
 def read_groups(
     engine: EngineDep,
+    now: NowDep,
     filter: FilterDep,
     by: Annotated[
         list[str] | None,
@@ -109,20 +113,29 @@ def read_groups(
             message = f"contains {field.name}, which is not a number"
             raise BadInput([FieldProblem("of", field.name, message, "Name fields with numbers.")])
     with reading(engine) as session:
+        cursor = changes.current_cursor(session, now=now)
         found, total = groups.read_groups(session, filter, by=keys, of=numbers, falling=reverse)
+        oldest = run_list.read_runs(session, [group.run_ids[0] for group in found], with_metrics=False)
     return RunGroups(
         by=[field_shape(field) for field in keys],
         of=[field_shape(field) for field in numbers],
-        items=[
-            RunGroup(
-                keys=group.keys,
-                run_ids=group.run_ids[:_MOST_IDS],
-                size=len(group.run_ids),
-                spreads=[SpreadShape(**asdict(spread)) for spread in group.spreads],
-            )
-            for group in found
-        ],
+        items=[_group(group, oldest[group.run_ids[0]]) for group in found],
         total=total,
+        changes=cursor,
+    )
+
+
+def _group(group: groups.Group, oldest: Run) -> RunGroup:
+    return RunGroup(
+        keys=group.keys,
+        name=oldest.name if len(group.run_ids) == 1 else without_seed(oldest.name),
+        method=oldest.method,
+        model_id=oldest.model_id,
+        data_id=oldest.data_id,
+        headline=TASKS[oldest.task].headline_of(oldest.headline_metric).short_title,
+        run_ids=group.run_ids[:_MOST_IDS],
+        size=len(group.run_ids),
+        spreads=[SpreadShape(**asdict(spread)) for spread in group.spreads],
     )
 
 

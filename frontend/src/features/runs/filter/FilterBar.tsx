@@ -13,6 +13,10 @@ const ColumnChooser = lazyPart(
   () => import("@/features/runs/views/ColumnChooser"),
   (part) => part.ColumnChooser,
 );
+const GroupByMenu = lazyPart(
+  () => import("@/features/runs/groups/GroupByMenu"),
+  (part) => part.GroupByMenu,
+);
 const ViewsMenu = lazyPart(
   () => import("@/features/runs/views/ViewsMenu"),
   (part) => part.ViewsMenu,
@@ -63,7 +67,12 @@ export function FilterBar({ filter, onFilter, onOpen }: FilterBarProps) {
         className="filter"
       />
       <FilterBox value={filter.filter} onApply={(text) => onFilter({ ...filter, filter: text })} />
-      <Suspense fallback={<Box w={82} h={36} />}>
+      <Suspense fallback={<Box w={128} h={36} />}>
+        <GroupByMenu
+          value={filter.group}
+          columns={filter.columns}
+          onChange={(group) => onFilter({ ...filter, group })}
+        />
         <ColumnChooser value={filter.columns} onChange={(columns) => onFilter({ ...filter, columns })} />
         <ViewsMenu view={filter} onOpen={onOpen} />
       </Suspense>

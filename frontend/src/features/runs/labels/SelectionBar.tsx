@@ -10,12 +10,9 @@ import {
 import { useState } from "react";
 import { Link } from "react-router";
 import type { TableRow } from "@/api/types";
-import { canDelete, canStop } from "@/features/runs/query/view";
+import { canDelete, canStop, mostCompared } from "@/features/runs/query/view";
 import { TagsField } from "./TagsField";
 import { useLabels } from "./use-labels";
-
-/** Most runs that the API compares. */
-const mostCompared = 20;
 
 interface SelectionBarProps {
   selected: TableRow[];

@@ -13,13 +13,16 @@ export interface TableView {
   sort: string;
   /** Fields shown next to the columns that every table has. */
   columns: string[];
+  /** Fields whose values the runs of a group share; empty: a row per run. */
+  group: string[];
   /** The run that others are compared with. */
   baseline: string;
 }
 
 export const runsPageSize = 100;
 
-const selection = (view: TableView) => ({
+/** Which runs, as parameters of the API. */
+export const selection = (view: TableView) => ({
   ...(view.status.length ? { status: view.status } : {}),
   ...(view.method.length ? { method: view.method } : {}),
   ...(view.tag.length ? { tag: view.tag } : {}),

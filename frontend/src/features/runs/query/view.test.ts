@@ -6,6 +6,7 @@ test("a view can be restored from its address", () => {
     status: ["failed" as const, "done" as const],
     method: ["lora"],
     tag: ["a b"],
+    group: ["setup", "config.method.target_rank"],
     search: "seed 1",
     filter: "metrics.eval_loss.min < 0.5 and tag = a",
     sort: "name",

@@ -22,6 +22,7 @@ export function viewFrom(params: URLSearchParams): TableView {
     status: params.getAll("status").filter((word): word is RunStatus => statuses.includes(word as RunStatus)),
     method: params.getAll("method"),
     tag: params.getAll("tag"),
+    group: params.getAll("group").filter(Boolean),
     search: params.get("search") ?? "",
     filter: params.get("filter") ?? "",
     sort: params.get("sort") ?? defaultSort,
@@ -33,7 +34,7 @@ export function viewFrom(params: URLSearchParams): TableView {
 /** The address of a view; defaults are omitted. */
 export function paramsOf(view: TableView): URLSearchParams {
   const params = new URLSearchParams();
-  for (const name of ["status", "method", "tag"] as const) {
+  for (const name of ["status", "method", "tag", "group"] as const) {
     for (const word of view[name]) params.append(name, word);
   }
   for (const name of ["search", "filter", "baseline"] as const) {
@@ -55,6 +56,9 @@ export function nextSort(current: string, field: string, startsDescending: boole
   if (current === field) return `-${field}`;
   return startsDescending ? `-${field}` : field;
 }
+
+/** Most runs that the API compares. */
+export const mostCompared = 20;
 
 const stoppable: readonly RunStatus[] = ["queued", "interrupted", "starting", "running"];
 

@@ -1,6 +1,5 @@
-import { Table, UnstyledButton } from "@mantine/core";
+import { Table } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
-import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import {
   FlexRender,
   type OnChangeFn,
@@ -11,8 +10,8 @@ import {
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { type CSSProperties, memo, useEffect, useMemo, useRef } from "react";
 import type { RunField, TableRow } from "@/api/types";
-import { nextSort } from "@/features/runs/query/view";
 import { type ColumnLook, columnsFor, features, fieldLook, looks } from "./columns";
+import { directionOf, SortButton } from "./SortButton";
 
 /** Rows have one height, so that those that are not rendered take exactly their place. */
 const rowHeight = 53;
@@ -208,29 +207,5 @@ function HeaderCell({ id, look, sort, onSort, children }: HeaderCellProps) {
         </>
       ) : null}
     </Table.Th>
-  );
-}
-
-type Direction = "ascending" | "descending" | "none";
-
-const directionOf = (sort: string, field: string): Direction =>
-  sort === field ? "ascending" : sort === `-${field}` ? "descending" : "none";
-
-interface SortButtonProps {
-  field: string;
-  sort: string;
-  onSort: (sort: string) => void;
-  startsDescending: boolean;
-  children: React.ReactNode;
-}
-
-function SortButton({ field, sort, onSort, startsDescending, children }: SortButtonProps) {
-  const direction = directionOf(sort, field);
-  return (
-    <UnstyledButton className="sort-button" onClick={() => onSort(nextSort(sort, field, startsDescending))}>
-      {children}
-      {direction === "ascending" && <IconArrowUp size={13} aria-hidden />}
-      {direction === "descending" && <IconArrowDown size={13} aria-hidden />}
-    </UnstyledButton>
   );
 }

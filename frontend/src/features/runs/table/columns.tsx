@@ -11,6 +11,8 @@ import { useServerNow } from "@/components/server/use-server-now";
 import { age, count, dateTime, metric, missing, roughly } from "@/components/text/format";
 import { RowTags } from "@/features/runs/labels/RowTags";
 import { Delta } from "./Delta";
+import { numberText } from "./number-text";
+import { rowState } from "./row-state";
 
 export const features = tableFeatures({ rowSelectionFeature });
 
@@ -79,7 +81,7 @@ export const columnsFor = (
     helper.display({
       id: "status",
       header: "Status",
-      cell: ({ row: { original: run } }) => <StatusBadge state={stateOf(run, queue)} />,
+      cell: ({ row: { original: run } }) => <StatusBadge state={rowState(run, queue)} />,
     }),
     helper.display({
       id: "name",
@@ -125,17 +127,6 @@ export const columnsFor = (
     }),
   ]);
 
-function stateOf(run: TableRow, queue: readonly string[]) {
-  const place = queue.indexOf(run.id);
-  return {
-    status: run.status,
-    phase: run.phase ?? null,
-    attempt: run.attempt,
-    reason: run.reason ?? null,
-    position: place < 0 ? null : place + 1,
-  };
-}
-
 function NameCell({
   run,
   queue,
@@ -164,7 +155,7 @@ function NameCell({
       </Link>
       {/* Small screens hide the other columns. */}
       <Group gap={8} wrap="nowrap" hiddenFrom="sm" my={2}>
-        <StatusBadge state={stateOf(run, queue)} />
+        <StatusBadge state={rowState(run, queue)} />
         <Text size="xs" c="dimmed" className="clip">
           {count(run.step)} / {count(run.total_steps)} · {run.headline.title} {metric(run.headline.best)}
         </Text>
@@ -255,9 +246,6 @@ function FieldCell({ field, value, than, isBaseline }: FieldCellProps) {
     </>
   );
 }
-
-const numberText = (field: RunField, value: number): string =>
-  field.kind === "integer" ? count(value) : field.name === "mean_rank" ? value.toFixed(2) : metric(value);
 
 function AgeCell({ time }: { time: number }) {
   const now = useServerNow(10_000);
