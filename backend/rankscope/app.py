@@ -51,7 +51,7 @@ from rankscope.api.routes.experiments import results as experiment_results
 from rankscope.api.routes.models import downloads, installed
 from rankscope.api.routes.sweeps import launch as sweep_launch
 from rankscope.api.routes.sweeps import results as sweep_results
-from rankscope.api.routes.table import fields, labels, rows, saved_views
+from rankscope.api.routes.table import fields, labels, rows, saved_views, sparklines
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
 from rankscope.api.streaming.live import Feeds
@@ -83,6 +83,7 @@ _ROUTERS = (
     data_folders,
     installed,
     rows,  # before `runs`: "table" would be the id of a run
+    sparklines,
     fields,
     labels,
     saved_views,

@@ -1025,6 +1025,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/sparklines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Run Sparklines
+         * @description The shape of one metric's curve of each run, in 20 levels. Runs without a curve, and unknown ids, are left out.
+         */
+        get: operations["read_run_sparklines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/switch-method": {
         parameters: {
             query?: never;
@@ -7604,6 +7624,28 @@ export interface components {
              */
             start: number | null;
         };
+        /** SparklineList */
+        SparklineList: {
+            /** Items */
+            items: components["schemas"]["SparklineShape"][];
+        };
+        /** SparklineShape */
+        SparklineShape: {
+            /**
+             * First
+             * @description The mean of the first part of the curve. `last` is that of the last part.
+             */
+            first: number;
+            /** Id */
+            id: string;
+            /** Last */
+            last: number;
+            /**
+             * Levels
+             * @description From 0 (the lowest) to 99 (the highest), of equal parts of the recorded steps.
+             */
+            levels: number[];
+        };
         /**
          * Spectrum (ranks by singular values)
          * @description LoRA with ranks that are assigned once, at the start, by the singular values of the base weights.
@@ -11242,6 +11284,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LabelsBefore"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_run_sparklines: {
+        parameters: {
+            query: {
+                /** @description Ids of up to 100 runs, repeated or separated by commas. */
+                runs: string[];
+                metric?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SparklineList"];
                 };
             };
             /** @description What went wrong, and what to do */

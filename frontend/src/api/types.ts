@@ -12,6 +12,7 @@ export type RunDetail = Shapes["RunDetail"];
 export type RunTable = Shapes["RunTable"];
 export type TableRow = Shapes["TableRow"];
 export type TableChanges = Shapes["TableChanges"];
+export type Sparkline = Shapes["SparklineShape"];
 export type RunGroups = Shapes["RunGroups"];
 export type RunGroup = Shapes["RunGroup"];
 export type RunField = Shapes["FieldShape"];

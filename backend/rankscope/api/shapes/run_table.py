@@ -99,6 +99,19 @@ class TableChanges(Shape):
     """Too much has changed, or the cursor is too old: read the table again."""
 
 
+class SparklineShape(Shape):
+    id: str
+    first: float
+    """The mean of the first part of the curve. `last` is that of the last part."""
+    last: float
+    levels: list[int]
+    """From 0 (the lowest) to 99 (the highest), of equal parts of the recorded steps."""
+
+
+class SparklineList(Shape):
+    items: list[SparklineShape]
+
+
 class FilterProblemShape(Shape):
     message: str
     next_step: str

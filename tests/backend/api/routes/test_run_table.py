@@ -75,6 +75,18 @@ def test_pages_of_any_order_join_without_gaps(api: httpx.Client, launch: Launch,
     assert shown == sorted(ids, key=lambda run_id: (values[run_id], run_id))
 
 
+def test_sparklines_have_the_runs_with_a_curve(api: httpx.Client, launch: Launch, engine: Engine) -> None:
+    ids = [launch() for _ in range(2)]
+    for step, value in ((0, 0.5), (10, 0.25)):
+        record(engine, ids[0], step, train_loss=value)
+    (line,) = get(api, "/runs/sparklines", runs=",".join([*ids, "unknown"]))["items"]
+    assert (line["id"], line["first"], line["last"]) == (ids[0], 0.5, 0.25)
+    assert (line["levels"][0], line["levels"][-1]) == (99, 0)
+    assert get(api, "/runs/sparklines", runs=ids, metric="no_such")["items"] == []
+    refused = api.get("/api/v1/runs/sparklines", params={"runs": ",".join(f"r{n}" for n in range(101))})
+    assert refused.status_code == 422
+
+
 def test_a_reader_of_changes_ends_with_the_table(api: httpx.Client, launch: Launch, engine: Engine) -> None:
     query = {"filter": "not tag = hidden", "columns": "metrics.eval_loss.last"}
     first, second = launch(name="first"), launch(name="second")

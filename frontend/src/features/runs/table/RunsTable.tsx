@@ -36,7 +36,11 @@ interface RunsTableProps {
 
 export function RunsTable(props: RunsTableProps) {
   const { runs, fields, baseline, queue, sort, onSort, selection, onSelection, onEnd } = props;
-  const columns = useMemo(() => columnsFor(fields, baseline, queue), [fields, baseline, queue]);
+  const hasCurves = useMediaQuery("(width >= 88em)") === true;
+  const columns = useMemo(
+    () => columnsFor(fields, baseline, queue, hasCurves),
+    [fields, baseline, queue, hasCurves],
+  );
   const ownLooks = useMemo(
     () => ({
       ...looks,

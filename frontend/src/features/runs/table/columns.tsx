@@ -1,5 +1,6 @@
 import { Checkbox, Group, Text, Tooltip } from "@mantine/core";
 import { createColumnHelper, rowSelectionFeature, tableFeatures } from "@tanstack/react-table";
+import { Suspense } from "react";
 import { Link } from "react-router";
 import { isActive } from "@/api/active-runs";
 import type { RunField, TableRow } from "@/api/types";
@@ -7,12 +8,18 @@ import { MethodName } from "@/components/runs/MethodName";
 import { StepProgress } from "@/components/runs/Progress";
 import { StatusBadge } from "@/components/runs/StatusBadge";
 import { sharedHeadline } from "@/components/runs/tasks";
+import { lazyPart } from "@/components/server/load-part";
 import { useServerNow } from "@/components/server/use-server-now";
 import { age, count, dateTime, metric, missing, roughly } from "@/components/text/format";
 import { RowTags } from "@/features/runs/labels/RowTags";
 import { Delta } from "./Delta";
 import { numberText } from "./number-text";
 import { rowState } from "./row-state";
+
+const SparklineCell = lazyPart(
+  () => import("./SparklineCell"),
+  (part) => part.SparklineCell,
+);
 
 export const features = tableFeatures({ rowSelectionFeature });
 
@@ -36,6 +43,7 @@ export const looks: Record<string, ColumnLook> = {
   method: { sort: "method", from: "md", width: 118 },
   model: { sort: "model", second: { sort: "data", title: "Data" }, from: "lg", width: 150 },
   progress: { sort: "step", startsDescending: true, from: "sm", width: 156 },
+  curve: { from: "xl", width: 92 },
   headline: { sort: "headline", startsDescending: true, align: "right", from: "sm", width: 96 },
   age: { sort: "created", startsDescending: true, align: "right", from: "md", width: 102 },
 };
@@ -56,6 +64,7 @@ export const columnsFor = (
   fields: readonly RunField[],
   baseline: TableRow | null,
   queue: readonly string[],
+  hasCurves: boolean,
 ) =>
   helper.columns([
     helper.display({
@@ -101,6 +110,19 @@ export const columnsFor = (
       header: "Progress",
       cell: ({ row }) => <ProgressCell run={row.original} />,
     }),
+    ...(hasCurves
+      ? [
+          helper.display({
+            id: "curve",
+            header: "Train loss",
+            cell: ({ row }) => (
+              <Suspense>
+                <SparklineCell run={row.original} />
+              </Suspense>
+            ),
+          }),
+        ]
+      : []),
     helper.display({
       id: "headline",
       header: ({ table }) => capitalised(sharedHeadline(table.getRowModel().rows.map((row) => row.original))),
