@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
 import { runQuery } from "@/api/queries";
 import type { RunDetail } from "@/api/types";
-import { NotesEditor } from "@/components/text/NotesEditor";
+import { NotesEditor } from "@/components/notes/NotesEditor";
 
 /** Notes about the run. */
 export default function NotesTab({ run }: { run: RunDetail }) {

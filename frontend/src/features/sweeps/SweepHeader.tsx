@@ -15,7 +15,7 @@ import { SweepStatusBadge } from "./SweepStatusBadge";
 import { searchTitles } from "./sweep-text";
 
 const NotesEditor = lazyPart(
-  () => import("@/components/text/NotesEditor"),
+  () => import("@/components/notes/NotesEditor"),
   (module) => module.NotesEditor,
 );
 
