@@ -1,6 +1,8 @@
-"""The form in a real browser: it launches what it shows, and no edit is lost without a question."""
+"""The form and the runs table in a real browser: the form launches what it shows, and no edit is lost without a question."""
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Dialog, Page, expect
@@ -10,7 +12,7 @@ from tests.e2e.test_main_job import choose, picture
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack
 
-STEERED = {
+STEERED: dict[str, Any] = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
     "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 5},
@@ -208,3 +210,73 @@ def test_without_the_server_nothing_is_launched_and_the_form_explains_it(
     form.unroute("**/api/v1/runs/validate")
     form.get_by_role("button", name="Check again").click()
     expect(form.get_by_test_id("launch-run")).to_be_enabled()
+
+
+def test_runs_are_filtered_labelled_archived_and_grouped(stack: Stack, page: Page) -> None:
+    with stack.client() as client:
+        for rank, seed in ((2, 1), (2, 2), (4, 1), (4, 2)):
+            config = STEERED | {
+                "method": STEERED["method"] | {"target_rank": rank},
+                "training": STEERED["training"] | {"seed": seed},
+                "steering": [],
+            }
+            client.launch(config, name=f"rank {rank}, seed {seed}", tags=["table"])
+    page.goto(f"{stack.url}/?token={TOKEN}")
+    rows = page.get_by_test_id("run-row")
+    box = page.get_by_label("Filter runs by a condition")
+    box.press_sequentially("tag = tab")
+    page.get_by_role("option", name="table").click()
+    box.press_sequentially("and target_ra")
+    page.get_by_role("option", name=re.compile(r"^config\.method\.target_rank")).click()
+    box.press_sequentially("> 2")
+    box.press("Enter")
+    expect(rows).to_have_count(2)
+    box.fill("config.method.target_rnk > 2")
+    box.press("Enter")
+    expect(page.get_by_test_id("filter-problem")).to_contain_text("Did you mean config.method.target_rank")
+    box.fill("tag = table")
+    box.press("Enter")
+    expect(rows).to_have_count(4)
+
+    page.get_by_role("button", name="Choose columns").click()
+    page.get_by_label("Find a column").fill("training.seed")
+    page.get_by_label("config.training.seed").check()
+    page.keyboard.press("Escape")
+    seed_column = page.get_by_role("columnheader", name="Seed")
+    expect(seed_column).to_be_visible()
+    page.get_by_role("button", name="Saved views and export").click()
+    page.get_by_label("Name of the view").fill("seeds")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("View seeds saved.")).to_be_visible()
+    page.goto(stack.url)
+    expect(seed_column).to_have_count(0)
+    page.get_by_role("button", name="Saved views and export").click()
+    page.get_by_role("menuitem", name="seeds").click()
+    expect(seed_column).to_be_visible()
+    expect(rows).to_have_count(4)
+
+    rows.first.get_by_role("button", name=re.compile("Edit the tags")).click()
+    page.locator("input[aria-label='Tags']").fill("edited")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save tags").click()
+    expect(rows.first).to_contain_text("#edited")
+    rows.first.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Archive").click()
+    expect(rows).to_have_count(3)
+    # The first notification is that of the tags.
+    page.get_by_role("alert").filter(has_text="archived").get_by_role("button", name="Undo").click()
+    expect(rows).to_have_count(4)
+
+    page.get_by_test_id("group-runs").click()
+    page.get_by_label("Same configuration").click()
+    page.keyboard.press("Escape")
+    groups = page.get_by_test_id("run-group")
+    expect(groups).to_have_count(2)
+    groups.first.get_by_role("button", name=re.compile("^Runs of")).click()
+    expect(page.get_by_test_id("group-member")).to_have_count(2)
+    for group in groups.all():
+        group.get_by_role("checkbox").check()
+    page.get_by_test_id("compare-groups").click()
+    expect(page.get_by_role("heading", name="Compare 4 runs")).to_be_visible()
+    page.go_back()
+    expect(groups).to_have_count(2)
