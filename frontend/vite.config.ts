@@ -21,7 +21,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 1600,
     // Inlined fonts and pictures would need data: in the content security policy.
     assetsInlineLimit: 0,
-    // tests/test_page_size.py reads it.
+    // tests/house/test_page_size.py reads it.
     manifest: true,
     // One small file with the first load: a stylesheet that fails later would not be asked for again.
     cssCodeSplit: false,

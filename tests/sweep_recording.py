@@ -1,6 +1,6 @@
 """Answers about sweeps, for the page's tests: `python -m tests.sweep_recording` writes them.
 
-tests/backend/api/routes/test_sweeps.py holds that they are still what the server answers. A stand-in for the worker does
+tests/backend/api/routes/trials/test_sweeps.py holds that they are still what the server answers. A stand-in for the worker does
 the runs, with results that are chosen here.
 """
 

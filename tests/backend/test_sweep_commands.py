@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from rankscope.cli import app
-from tests.backend.api.routes.test_sweeps import finish_all
+from tests.backend.api.routes.trials.test_sweeps import finish_all
 from tests.backend.conftest import CONFIG, Server
 from tests.stack import TOKEN
 

@@ -24,7 +24,7 @@ def test_nothing_is_lost_whichever_process_is_killed(harness: Harness) -> None:
     damage = make_damage(breaches)
     # Alone with its run: each of these counts on being the only one that ends its attempts.
     # (A child is killed at a random step in tests/worker/host/test_worker.py, in the pruning window in
-    # tests/test_steer_and_fork_stack.py; both compare the adapters bit for bit.)
+    # tests/stacks/test_steer_and_fork_stack.py; both compare the adapters bit for bit.)
     private = [while_it_writes_a_checkpoint, while_it_compacts, damage]
     # These hit every run of a process, or of all.
     shared = [kill_its_worker, kill_api, kill_valkey, freeze]

@@ -1,4 +1,4 @@
-"""Questions to a finished run: what is refused, and what waits. tests/test_predictions_stack.py has them answered."""
+"""Questions to a finished run: what is refused, and what waits. tests/stacks/test_predictions_stack.py has them answered."""
 
 from collections.abc import Callable
 from typing import Any

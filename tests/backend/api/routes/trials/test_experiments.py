@@ -188,7 +188,7 @@ def test_the_commands_import_answer_and_write_the_table(
 
 @ONE
 def test_the_study_is_imported_as_it_is(api: httpx.Client) -> None:
-    text = gzip.decompress((Path(__file__).parents[3] / "data/study.jsonl.gz").read_bytes()).decode()
+    text = gzip.decompress((Path(__file__).parents[4] / "data/study.jsonl.gz").read_bytes()).decode()
     answer = api.post(f"{API}/import", content=text, headers=HEADERS).json()
     assert answer["experiment"]["trials"]["done"] == 612
     assert answer["ignored_fields"] == []

@@ -13,7 +13,7 @@ import pytest
 
 from rankscope.contract.methods import METHODS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 OWN_FILES = (
     "backend/rankscope/contract/methods/",
     "worker/dynamic_rank/",  # the library: the methods themselves, and dynamic_rank around them

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CHANGES = dict(re.findall(r"^### (.+?)\n\n((?:- .*\n)+)", GUIDE, flags=re.MULTILINE))
 MAX_FILES = 5

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 OURS = {"rankscope", "rankscope_worker", "dynamic_rank"}
 NEVER_LOADED = {"_typeshed"}  # part of the type checker
 

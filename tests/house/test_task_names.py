@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 OWN_FILES = (
     "backend/rankscope/contract/tasks/text_classification.py",
     "worker/rankscope_worker/child/tasks/text_classification.py",

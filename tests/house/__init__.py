@@ -1,0 +1,1 @@
+"""Rules of the repository itself: folders, names, documentation, and what a new method or task must touch."""
