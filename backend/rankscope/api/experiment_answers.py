@@ -1,4 +1,4 @@
-"""The answer of an experiment: stored until a trial changes, computed when someone looks at it."""
+"""The answer of an experiment: computed on request, and stored until a trial changes."""
 
 from sqlalchemy import Engine
 
@@ -65,7 +65,7 @@ def _data(trial: Trial) -> TrialData:
 
 
 def _check(design: Design, selection: Selection) -> None:
-    """Refuses names that the experiment does not have."""
+    """Rejects names that the experiment does not have."""
     problems = []
     tasks = [task.name for task in design.tasks]
     if selection.task is not None and selection.task not in tasks:

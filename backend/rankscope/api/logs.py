@@ -17,7 +17,7 @@ class TextPart:
 def read_part(path: Path, offset: int, *, is_growing: bool) -> TextPart:
     """At most 64 KiB from byte `offset` on (-1: the last 64 KiB).
 
-    Ends after a line end, so that no line and no character is ever split; while the file grows, its unfinished last
+    Ends at a line end, so that lines and characters are never split; while the file grows, its unfinished last
     line is held back. A single line that is longer than a part is cut.
     """
     with path.open("rb") as file:

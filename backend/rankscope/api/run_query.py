@@ -50,7 +50,7 @@ Columns = Annotated[
 
 
 def names_of(columns: list[str]) -> list[str]:
-    """The names in a list whose members may have several, separated by commas outside quotation marks."""
+    """Flattens a list in which each text may have several names, separated by commas outside quotation marks."""
     found: list[str] = []
     for text in columns:
         part = ""

@@ -1,6 +1,6 @@
 """Access of each route: the right that it needs, and the type and size of its body. Enforced before the route runs.
 
-There is one token, which has every right. An application with an undeclared route is not created.
+There is one token, which has every right. Creating an application with an undeclared route fails.
 """
 
 from collections.abc import Callable, Iterable

@@ -47,7 +47,7 @@ def load_or_create_token(settings: Settings) -> str:
 
 
 def _create(path: Path) -> None:
-    """Writes a new token. If two processes start at once, the first one's token stays."""
+    """Writes a new token. If two processes start at once, the first one's token is kept."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".token.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -42,7 +42,7 @@ class Gate:
         self._allowed_hosts = frozenset(map(normal_host, allowed_hosts)) | own_names(listening_on)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":  # there are none
+        if scope["type"] == "websocket":  # the API has none
             await send({"type": "websocket.close", "code": 1008})
             return
         if scope["type"] != "http":

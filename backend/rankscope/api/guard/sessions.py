@@ -1,8 +1,8 @@
-"""Session cookies: signed with the sign-in token; each is ended by its own sign-out.
+"""Session cookies, signed with the sign-in token. Signing out ends one session.
 
-The server keeps no list of sessions, only what ended: a file named by the session's id in `sessions/ended` of the data
-folder, and `sessions/generation`, whose change ends all. So every process of an installation knows the same, sessions
-survive a restart, and a copied cookie ends with the one it was copied from.
+The server stores only which sessions have ended: each as a file named after its id, in `sessions/ended` of the data
+folder. A change of `sessions/generation` ends all sessions. So all processes of an installation agree, sessions
+survive a restart, and signing out also invalidates copies of the cookie.
 """
 
 import contextlib
@@ -113,7 +113,7 @@ class Sessions:
         return True
 
     def _forget_old(self) -> None:
-        """Drops the notes about sessions that have expired."""
+        """Deletes the records of ended sessions whose cookies have expired."""
         for entry in os.scandir(self._ended_folder):
             if entry.stat(follow_symlinks=False).st_mtime < time.time() - COOKIE_MAX_AGE_S:
                 os.unlink(entry)

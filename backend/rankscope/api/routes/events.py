@@ -60,7 +60,7 @@ def list_events(
         page = events.texts_after(session, run_id, after, limit, kinds, max_characters=_MAX_CHARACTERS)
         has_more = bool(page) and bool(events.read_after(session, run_id, page[-1][0], 1, kinds))
     items = ",".join(text for _, text in page)
-    # An EventPage made of the stored texts: decoding and encoding 8 MB would take most of a second.
+    # An EventPage assembled from the stored texts: decoding and encoding 8 MB would take most of a second.
     content = f'{{"items":[{items}],"last_seq":{last_seq},"has_more":{json.dumps(has_more)}}}'
     return Response(content, media_type="application/json")
 
@@ -97,7 +97,7 @@ async def stream_events(
         with reading(engine) as session:
             return events.last_seq(session, run_id)
 
-    # A number from the future (after a restore of the database) would wait forever.
+    # A number that is not assigned yet (after a restore of the database) would make the stream wait forever.
     after = min(after, await asyncio.to_thread(newest))
     signs = resources.page_build.pulse if pulse else None
     return EventStream(feeds.stream(run_id, after, signs), is_gzipped=accepts_gzip(accept_encoding))

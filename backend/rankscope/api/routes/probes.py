@@ -94,7 +94,7 @@ def cancel_probe(probe_id: ProbeId, engine: EngineDep) -> None:
 
 
 def _check_slots(session: Session, *, needs_gpu: bool, now: float, lost_after_s: float) -> None:
-    """Raises ServiceDown if there is no worker that could measure, InUse if all of them train."""
+    """Raises ServiceDown if there is no worker that could measure, InUse if all of them are training."""
     online = [
         (worker, run_ids)
         for worker, run_ids in workers.list_workers(session)

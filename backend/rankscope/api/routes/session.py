@@ -65,7 +65,7 @@ def sign_out(
 
 
 def is_right_token(resources: Resources, request: Request, token: str) -> bool:
-    """Whether the token is right, which is accepted at any time; counts a wrong one, TooManyAttempts after ten."""
+    """Whether the token is correct, which is always accepted; counts a wrong one, TooManyAttempts after ten."""
     if resources.gatekeeper.knows_token(token):
         return True
     resources.attempt_limit.count_failure(client_address(request.scope))

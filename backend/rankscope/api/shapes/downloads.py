@@ -102,7 +102,7 @@ def data_download_shape(job: Job, *, has_worker: bool) -> DataDownloadShape:
 
 
 def _why(job: Job, *, has_worker: bool) -> tuple[str | None, str | None]:
-    """Returns why it failed or waits, and the next step."""
+    """Returns why it failed or is waiting, and the next step."""
     if job.error is not None:
         return job.error["message"], job.error["next_step"]
     if job.status == JobStatus.queued and not has_worker:

@@ -213,7 +213,7 @@ def _best(session: Session, sweep_id: str, design: SweepDesign, means: Sequence[
 
 
 def point_shape(design: SweepDesign, standing: Standing, trials: Sequence[StoredTrial]) -> PointShape:
-    """`trials`: all of the point."""
+    """`trials`: all trials of the point."""
     own = ("rank", "status", "n", "mean", "median", "sd", "min", "max", "rung", "rung_value")
     trial = ("number", "seed", "status", "value", "run_id", "message")
     return PointShape(

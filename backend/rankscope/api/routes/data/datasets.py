@@ -129,7 +129,7 @@ def delete_dataset(
         try:
             catalog.imported.delete(set_id, version)
         except FileNotFoundError:
-            continue  # someone else was faster
+            continue  # deleted by another request
 
 
 def _find(catalog: Catalog, dataset_id: str) -> DatasetEntry:

@@ -1,4 +1,4 @@
-"""A received file: starts its import, and says how far it is."""
+"""A received file: starts its import, and reports the progress."""
 
 from sqlalchemy import Engine
 

@@ -1,4 +1,4 @@
-"""What a model would see of single rows of a data set. A worker tokenizes them, by the code of the training."""
+"""What a model would see of individual rows of a data set. A worker tokenizes them with the training code."""
 
 from dataclasses import asdict
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Receives files of data, and starts their import by a background job."""
+"""Receives data files, and starts a background job that imports them."""
 
 import asyncio
 import hashlib
@@ -93,7 +93,7 @@ async def upload_file(
         )
         received = await asyncio.to_thread(submit, received, folders, engine, doorbell, now)
     except BaseException as error:
-        # Also if the client has gone, or the server stops: a broken upload leaves nothing.
+        # Also if the client disconnects or the server stops: a failed upload leaves no files behind.
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):
             raise ServiceDown(
@@ -229,7 +229,7 @@ def _options(body: ReadOptions) -> ImportOptions:
 
 
 def _shown_name(name: str) -> str:
-    """Returns the last part of a file's name, in printable characters. It is shown, and never used as a path."""
+    """Returns the last part of a file's name in printable characters, for display only: it is never used as a path."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     shown = "".join(letter for letter in last if letter.isprintable()).strip()
     return shown[:MAX_NAME] or "data"

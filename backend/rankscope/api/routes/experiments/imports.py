@@ -1,4 +1,4 @@
-"""Import results of trainings made elsewhere as an experiment."""
+"""Import the results of trainings that ran elsewhere as an experiment."""
 
 import asyncio
 import math
