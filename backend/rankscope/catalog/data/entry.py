@@ -77,7 +77,7 @@ class DatasetEntry:
 
     @contextmanager
     def pick(self, columns: Sequence[str], numbers: Sequence[int]) -> Iterator[Table]:
-        """Opens it as a table of these rows alone, counted from 1, in rising order. Reads no further than needed."""
+        """Opens it as a table of only these rows, counted from 1, in ascending order. Reads no further than needed."""
         if self.opener is not None:
             with self.opener(columns, numbers) as table:
                 yield table

@@ -47,7 +47,7 @@ class NotedTexts:
 
 
 def find_equal_texts(entry: DatasetEntry, columns: Columns, train: NotedTexts, evaluation: NotedTexts) -> EqualTexts:
-    """Reads only the examples again."""
+    """Reads only the example rows again."""
     if not evaluation.hashes:
         return EqualTexts()
     of_train = array("Q", compress(train.hashes, is_in(train.hashes, evaluation.hashes).tolist()))
@@ -102,7 +102,7 @@ def as_hashes(hashes: "array[int]") -> "Hashes":
 
 
 def chosen(hashes: "array[int]", indices: Sequence[int]) -> "array[int]":
-    """Returns those with these indices; none if none were noted."""
+    """Returns the hashes at these indices; an empty array stays empty."""
     if isinstance(indices, range) or not hashes:
         return hashes
     return array(hashes.typecode, (hashes[index] for index in indices))

@@ -1,4 +1,4 @@
-"""The usual names of the parts of a data set, and of the column that has them."""
+"""The usual names of the parts of a data set, and of the column that contains them."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -29,7 +29,7 @@ def own_column(columns: Iterable[str], values: Mapping[str, Collection[str]]) ->
 
 
 def kind_of(name: str) -> tuple[str, ...] | None:
-    """Returns the usual names of which this is one, perhaps with an ending, as in validation_matched."""
+    """Returns the group of usual names that this one belongs to; it may have a suffix, as in validation_matched."""
     begin = name.strip().casefold().replace("-", "_").split("_")[0]
     return next((kind for kind in (TRAIN, EVALUATION, TEST) if begin in kind), None)
 

@@ -1,4 +1,4 @@
-"""The parts of a data set that names its own split: which rows are for training, and which for evaluation."""
+"""The parts of a data set that defines its split: which rows are for training, and which for evaluation."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class PartRows:
-    """A part with its rows before any of them is left out for another reason, and its side; None: the part is not used."""
+    """A part, its number of rows before any are left out for other reasons, and its side (None: it is not used)."""
 
     name: str
     rows: int

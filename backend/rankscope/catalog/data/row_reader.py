@@ -33,7 +33,7 @@ class UsedRow(NamedTuple):
 
 
 class CountedRow(NamedTuple):
-    """What a split needs to know of a row."""
+    """What a split needs to know about a row."""
 
     side: Side
     key: Hashable
@@ -64,7 +64,7 @@ class ReadRows(Protocol):
         with_hashes: bool,
         keep_rows: bool,
     ) -> Iterator[tuple[int, CountedRow | str | None]]:
-        """Yields the line of each row with what `RowReader.read` says of it."""
+        """Yields the line of each row with the result of `RowReader.read`."""
         ...
 
 
@@ -105,7 +105,7 @@ def read_rows(
 
 
 def text_hash(text: str) -> int:
-    """Returns eight bytes of a hash. Two of a million texts have the same one with a probability of 3e-8."""
+    """Returns eight bytes of a hash. Among a million texts, the probability of a collision is 3e-8."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
@@ -122,14 +122,14 @@ class RowReader:
     def read(self, line: int, record: Record) -> UsedRow | str | None:
         """Returns the row; the reason if it is left out; None if its target makes the column unusable.
 
-        The last one is reported by `Targets.finish`. Raises BadInput or BadTarget.
+        The latter is reported by `Targets.finish`. Raises BadInput or BadTarget.
         """
         columns, text_of = self._columns, self._table.text
         try:
             side: Side | None = None
             part: str | None = None
             if self._parts_column is not None:
-                # First: a target of a part that is not used may have another form, such as -1 in a test part.
+                # Checked first: targets of an unused part may have another form, such as -1 in a test part.
                 part = text_of(record.get(self._parts_column))
                 part = part and part.strip()
                 side = None if part is None else self._sides.get(part)

@@ -1,4 +1,4 @@
-"""Single rows of a data set as a run uses them, without reading the others."""
+"""Individual rows of a data set as a run uses them, without reading the others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ def read_single_rows(
     spellings: Mapping[str, str],
     numbers: Sequence[int],
 ) -> list[SingleRow]:
-    """Returns the rows with these numbers, in rising order. `parts` and `spellings` are those of the counted split.
+    """Returns the rows with these numbers, in ascending order. `parts` and `spellings` are those of the counted split.
 
-    Whether a row is dropped by `max_train_rows`, `max_eval_rows` or `drop_equal_texts` depends on all rows, and is not known.
+    Whether a row is dropped by `max_train_rows`, `max_eval_rows` or `drop_equal_texts` depends on all rows: unknown.
     """
     targets = task.targets(columns.label or "")
     found = []

@@ -126,7 +126,7 @@ class _Side:
                 self.keys.append(row.group_hash)
 
     def keep(self, are_kept: Sequence[bool]) -> None:
-        """Removes all other rows."""
+        """Removes the rows that are not kept."""
         self.groups, self.lines, self.texts, self.keys = (
             array(values.typecode, compress(values, are_kept))
             for values in (self.groups, self.lines, self.texts, self.keys)
@@ -172,7 +172,7 @@ def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
 
 
 def split_key(entry: DatasetEntry, data: DataConfig, task: Task) -> str:
-    """Returns the name of a split: of its rows, their columns and the task's options."""
+    """Returns a key that identifies a split by its rows, their columns and the task's options."""
     options = data.model_copy(update={"id": entry.id}).model_dump_json()
     return sha256(f"{_METHOD} {entry.fingerprint} {options} {task.model_dump_json()}".encode()).hexdigest()[:32]
 
@@ -236,7 +236,7 @@ def _divide(
     try:
         if data.split == "parts":
             parts = find_parts(entry, data)
-        # Split by its text, equal texts are on the same side.
+        # In a split by text, equal texts are on the same side.
         is_noted = (columns.group is not None or parts is not None) and (data.drop_equal_texts or not keep_rows)
         is_noted |= data.validation_fraction is not None
         rows = read(entry, columns, data, task, targets, parts, with_hashes=is_noted, keep_rows=keep_rows)

@@ -1,4 +1,4 @@
-"""Counted splits of imported data sets, kept next to the rows: they are read once, whichever process asks first.
+"""Counted splits of imported data sets, stored next to the rows, so that only one process has to read all rows.
 
 `splits/KEY.json` has the counts, and `splits/KEY.sides` the side of each row, from which a training takes its rows without
 reading the others.
@@ -35,7 +35,7 @@ class SplitFiles(NamedTuple):
 
 
 def counted_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
-    """Returns what `count_split` does, from the file of an earlier call if there is one."""
+    """Like `count_split`, but reads the file of an earlier call if there is one."""
     files = split_files(entry, data, task)
     with suppress(OSError, ValidationError):
         return _COUNTS.validate_json(files.counts.read_bytes())
@@ -43,7 +43,7 @@ def counted_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCou
 
 
 def stored_lines(entry: DatasetEntry, data: DataConfig, task: Task) -> tuple[SplitCounts, UsedLines]:
-    """Returns what `number_split` does, from the files of an earlier call if there are any.
+    """Like `number_split`, but reads the files of an earlier call if there are any.
 
     Raises BadInput as `split` does, also if the file of the rows has changed.
     """
@@ -51,7 +51,7 @@ def stored_lines(entry: DatasetEntry, data: DataConfig, task: Task) -> tuple[Spl
     try:
         counts, lines = _COUNTS.validate_json(files.counts.read_bytes()), _read_sides(files.sides)
         _check_unchanged(entry)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # none yet, of an earlier version, or damaged
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # missing, of an earlier version, or damaged
         counts, lines = _count(entry, data, task, files)
     if (len(lines.train), len(lines.evaluation)) != (counts.train_rows, counts.eval_rows):
         counts, lines = _count(entry, data, task, files)

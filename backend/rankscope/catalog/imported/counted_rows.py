@@ -1,7 +1,7 @@
-"""Reads what a split needs to know of each row of an imported data set, and leaves its texts in DuckDB.
+"""Reads what a split needs to know about each row of an imported data set, without copying its texts out of DuckDB.
 
-The result is that of `rankscope.catalog.data.row_reader.read_rows`, which takes three times as long: a text is hashed and
-checked in DuckDB, and only unusual ones are handed over.
+The result is that of `rankscope.catalog.data.row_reader.read_rows`, in a third of the time: texts are hashed and
+checked in DuckDB, and only unusual ones are passed to Python.
 """
 
 import json
@@ -43,7 +43,7 @@ def count_rows(
     with_hashes: bool,
     keep_rows: bool,
 ) -> Iterator[tuple[int, CountedRow | str | None]]:
-    """Is a `ReadRows`. Columns of other types, and tasks that compare targets with texts, are read by `read_rows`."""
+    """A `ReadRows`. Columns of other types, and tasks that compare targets with texts, are read by `read_rows`."""
     by_name = {column.name: column for column in entry.stored_columns}
     stored = [by_name.get(name) for name in columns.all(None if parts is None else parts.column)]
     is_simple = type(targets).why_left_out is Targets.why_left_out and None not in stored and not keep_rows
@@ -60,9 +60,9 @@ def count_rows(
 
 
 def threshold(share: float) -> str:
-    """Returns the smallest 64-bit number, as hexadecimal digits, that divided by 2**64 is not below `share`.
+    """Returns the smallest 64-bit number n with n / 2**64 >= `share`, in hexadecimal digits.
 
-    The division of two integers is rounded to the nearest float, so the number is found and not computed.
+    The division of two integers is rounded to the nearest float, so the number is searched for instead of computed.
     """
     low, high = 0, 2**64
     while low < high:

@@ -1,4 +1,4 @@
-"""The folder of encoded rows, which training processes write: its size, and what is removed with a data set."""
+"""The folder of encoded rows, which training processes write: its size, and the removal of a data set's entries."""
 
 import shutil
 from contextlib import suppress
@@ -26,7 +26,7 @@ def tokens_folder(data_dir: Path) -> Path:
 
 
 def entry_prefix(fingerprint: str) -> str:
-    """Returns how the names of a data set's entries begin. `fingerprint`: the SHA-256 of its rows."""
+    """Returns the prefix of the names of a data set's entries. `fingerprint`: the SHA-256 of its rows."""
     return f"{fingerprint[:_PREFIX]}-"
 
 

@@ -1,4 +1,4 @@
-"""The folders of imported data sets and of uploads. Their names are made here, from a closed alphabet.
+"""The folders of imported data sets and of uploads. Their names are generated here, from a fixed alphabet.
 
 `imported/ID/VERSION/` has `rows.parquet`, `profile.json`, the source as it was uploaded, and counted splits. It appears
 when it is complete. `uploads/ID/` has `source` and `upload.json`, which is written when the source is complete.
@@ -82,7 +82,7 @@ class Folders:
             try:
                 os.rename(finished, home / str(number))
                 return number
-            except OSError as error:  # another import was faster
+            except OSError as error:  # another import has taken this number
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
 

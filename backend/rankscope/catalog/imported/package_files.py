@@ -1,4 +1,4 @@
-"""Data files in the folders of installed Python packages, of those that the installation names. A package is never imported."""
+"""Data files in the folders of the installed Python packages that the settings name. Packages are never imported."""
 
 import importlib.util
 import os

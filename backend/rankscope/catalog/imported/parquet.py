@@ -1,4 +1,4 @@
-"""Reads Parquet files by DuckDB, which may open only the given folder, and uses bounded memory."""
+"""Reads Parquet files with DuckDB, which may open only files in the given folder, and uses bounded memory."""
 
 import json
 import threading
@@ -50,13 +50,13 @@ def connection(
 
 
 def quoted(text: str) -> str:
-    """Returns the text as a literal of SQL."""
+    """Returns the text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 @contextmanager
 def open_rows(path: Path, columns: Sequence[ColumnProfile], numbers: Sequence[int] | None = None) -> Iterator[Table]:
-    """Opens an imported file as a table of the given columns, read in batches. `numbers`: only these rows, from 1, rising."""
+    """Opens an imported file as a table of these columns, read in batches. `numbers`: only these rows (from 1, ascending)."""
     with reading(path) as database:
         names = ", ".join(column.stored for column in columns)
         records: Iterator[tuple[int, Record]]
@@ -112,7 +112,7 @@ def read_page(
             numbers = [number for (number,) in database.execute(query, values).fetchall()]
             if not numbers:
                 return []
-            # All rows between these that fit are on the page.
+            # All matching rows between these are on the page.
             first, last, only = min(numbers), max(numbers), f" AND {condition}"
         rows = f"file_row_number BETWEEN {first} AND {last}{only}"
         page = database.execute(f"SELECT file_row_number, {names} FROM {source} WHERE {rows}", values).fetchall()

@@ -54,7 +54,7 @@ class ImportedSets:
         return entry
 
     def downloaded(self, is_named: Callable[[str], bool], subset: str | None) -> str | None:
-        """Returns the newest version of a data set from the hub: one with such a name there, and with this subset if given."""
+        """Returns the newest version of a data set from the hub: one with this name there, and this subset if given."""
         for set_id in self.folders.set_ids():
             for version in self.folders.versions(set_id)[:1]:
                 with suppress(BrokenFile):

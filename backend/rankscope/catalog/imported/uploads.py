@@ -1,4 +1,4 @@
-"""Received files that wait for their import. An upload's folder is found by its `upload.json`, written when it is complete."""
+"""Received files, waiting for import. An upload's folder is found by its `upload.json`, written when it is complete."""
 
 import os
 import shutil

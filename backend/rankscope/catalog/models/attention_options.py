@@ -52,7 +52,7 @@ def check_layer_types(config: Mapping[str, object]) -> None:
 
 
 def check_rotary(config: Mapping[str, object]) -> None:
-    """Raises UnusableModel for settings of rotary position embeddings that they can't be computed with."""
+    """Raises UnusableModel for settings with which rotary position embeddings can't be computed."""
     for option in ("rope_parameters", "rope_scaling"):
         found = config.get(option)
         if isinstance(found, dict):

@@ -73,10 +73,10 @@ class Models:
         return entry
 
     def delete(self, model_id: str, is_used: Callable[[], str | None]) -> None:
-        """Deletes a folder of the models folder, or a link in it but not what it leads to.
+        """Deletes a folder of the models folder, or a link in it but not its target.
 
-        `is_used` says why it must stay. It is called while the folder is out of sight, so no launch finds it in between.
-        Raises NotFound, or InvalidTransition if it is no folder or must stay.
+        `is_used` returns why it must be kept. It is called while the folder is hidden, so no launch finds it meanwhile.
+        Raises NotFound, or InvalidTransition if it is not a folder or must be kept.
         """
         name = self._name_of(model_id)
         if name is None:
@@ -90,7 +90,7 @@ class Models:
             raise InvalidTransition(f"Model {brief(model_id)} can't be deleted: {reason}")
         try:
             os.rename(path, hidden)
-            if (reason := is_used()) is not None:  # launched in between
+            if (reason := is_used()) is not None:  # launched in the meantime
                 os.rename(hidden, path)
                 raise InvalidTransition(f"Model {brief(model_id)} can't be deleted: {reason}")
             if hidden.is_symlink():
@@ -104,7 +104,7 @@ class Models:
             ) from error
 
     def _name_of(self, model_id: str) -> str | None:
-        """Returns the name in the models folder to which the id belongs; ids of odd names are escaped."""
+        """Returns the name in the models folder to which the id belongs; ids of unusual names are escaped."""
         try:
             return next((name for name in self._names() if f"{PREFIX}{printable(name)}" == model_id), None)
         except OSError:

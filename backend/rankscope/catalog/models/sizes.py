@@ -36,7 +36,7 @@ _WITHOUT_CHECKPOINTS = frozenset(
     }
 )
 """Kinds for which transformers has no gradient checkpointing."""
-# Computed by one kernel, which keeps its input only. The others keep a tensor for each operation of their formula.
+# Computed by one kernel, which keeps only its input. The others keep a tensor for each operation of their formula.
 _FUSED_ACTIVATIONS = frozenset(
     {"gelu", "gelu_pytorch_tanh", "relu", "relu6", "silu", "swish", "tanh", "sigmoid", "mish"}
 )

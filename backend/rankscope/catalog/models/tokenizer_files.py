@@ -106,7 +106,7 @@ def is_quick_to_check(files: ModelFiles) -> bool:
 
 
 def has_chat_template(files: ModelFiles) -> bool:
-    """Whether the tokenizer has a chat template, in a file of its own or in its settings."""
+    """Whether the tokenizer has a chat template, in a separate file or in its settings."""
     if "chat_template.jinja" in files.regular or "additional_chat_templates" in files.folders:
         return True
     if "tokenizer_config.json" not in files.regular:

@@ -37,14 +37,14 @@ def check_tokenizer_json(content: Mapping[str, object], size_bytes: int) -> None
 
 
 def _error_of(content: Mapping[str, object]) -> str | None:
-    from tokenizers import Tokenizer  # 40 ms, and only here
+    from tokenizers import Tokenizer  # takes 40 ms, and is needed only here
 
     try:
         Tokenizer.from_str(json.dumps(content))
     except Exception as error:
         return " ".join(str(error).split())[:160]
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # Rust's, which is no Exception
+        if type(error).__name__ != "PanicException":  # a Rust panic is not an Exception
             raise
         return " ".join(str(error).split())[:160]
     return None
@@ -102,7 +102,7 @@ def _templates(processor: object) -> Iterator[dict[str, object]]:
 
 
 def _cut(content: Mapping[str, object]) -> dict[str, object]:
-    """Returns the content with the start of its vocabulary. Raises UnusableModel for merges of another form."""
+    """Returns the content with the start of its vocabulary. Raises UnusableModel for merges in an unknown form."""
     model = cast(dict[str, object], content["model"])
     merges, vocabulary = model.get("merges"), model.get("vocab")
     if isinstance(merges, list):
