@@ -1,4 +1,4 @@
-"""Downloads of models and data sets from the hub: what is asked for, and what the worker returns."""
+"""Downloads of models and data sets from the hub: the request, and what the worker returns."""
 
 import re
 from typing import Annotated

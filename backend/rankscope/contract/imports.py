@@ -1,4 +1,4 @@
-"""Imported data sets: what an import is asked for, and the profile that it writes next to the rows."""
+"""Imported data sets: the request of an import, and the profile that it writes next to the rows."""
 
 from typing import Annotated, Literal
 

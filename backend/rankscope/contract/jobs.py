@@ -1,6 +1,6 @@
 """Background jobs: their states and kinds.
 
-A new kind is an entry of a lane and a module of the same name in the worker's `child/jobs`.
+A new kind needs an entry in a lane, and a module of the same name in the worker's `child/jobs`.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ JOB_ENDED = frozenset({JobStatus.done, JobStatus.failed})
 
 @dataclass(frozen=True)
 class JobKind:
-    """The limits of a kind of job, and the words of its errors. Times are in seconds."""
+    """The limits of a kind of job, and the wording of its errors. Times are in seconds."""
 
     name: str
     process: str

@@ -45,7 +45,7 @@ class Metric(BaseModel):
         return self.title.removeprefix("Evaluation ")
 
     def is_better(self, value: float, than: float | None) -> bool:
-        """Whether `value` beats `than`. The earlier of two equal values stays; NaN and infinity never win."""
+        """Whether `value` beats `than`. Of two equal values, the earlier is kept; NaN and infinity never win."""
         if not math.isfinite(value):
             return False
         return than is None or (value < than if self.lower_is_better else value > than)

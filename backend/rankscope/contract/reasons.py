@@ -1,4 +1,4 @@
-"""Why a run ended or waits: the stable names in `Run.reason`, with the text shown to users."""
+"""Why a run ended or is waiting: the stable names in `Run.reason`, with the text shown to users."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What a model sees of single rows: texts, tokens, which of them have a loss, and what is cut off."""
+"""What a model sees of individual rows: texts, tokens, which of them have a loss, and what is cut off."""
 
 from typing import Annotated, Literal
 

@@ -1,7 +1,7 @@
 """The result of a run: what its model predicts for each evaluation row at the end, as file `results.jsonl` of an attempt.
 
-The first line is a ResultsHeader, each other one a StoredRow. The rows with the largest loss come first; among equal ones,
-those that are not right.
+The first line is a ResultsHeader, every other line a StoredRow. Rows are sorted by loss, the largest first; among equal
+losses, wrong predictions come first.
 """
 
 from pydantic import BaseModel, ConfigDict

@@ -1,7 +1,7 @@
 """Numbers of each evaluation row, such as whether it is right, as files `row_values_final.bin` and `row_values_best.bin`.
 
-The first line is a RowValuesHeader as JSON. The rest is zlib of one float32 (little-endian) for each row, name by name. Rows
-have the order of the data set, so that two runs on the same split are compared row by row. NaN: not measured for this row.
+The first line is a RowValuesHeader as JSON. The rest, compressed by zlib, has for each name one float32 (little-endian)
+per row, in the order of the data set, so that two runs on the same split can be compared row by row. NaN: not measured.
 """
 
 import sys

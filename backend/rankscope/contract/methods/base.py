@@ -195,7 +195,7 @@ class Method(Part):
         return None
 
     def with_random_score(self) -> "Method | None":
-        """Returns this method choosing components at random, to separate choosing from cutting; None if it doesn't choose."""
+        """Returns this method with a random choice of components, as a control; None if it doesn't choose any."""
         return None
 
     @classmethod

@@ -41,7 +41,7 @@ TaskConfig = Annotated[Task, _ByName()]
 
 
 def likely_task(columns: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
-    """Returns the task that a data set is most likely for, by its columns and labels: its `name` and options but for columns."""
+    """Returns the likeliest task for a data set, by its columns and labels: `name`, and options except columns."""
     likely = (name for name, kind in TASKS.items() if kind.is_likely(columns, labels))
     name = next(likely, DEFAULT_TASK.name)
     return {"name": name, **TASKS[name].likely_options(columns)}

@@ -77,7 +77,7 @@ class Classes(Targets):
                     "like a text, not a class",
                     "Choose the column with the class.",
                 )
-            if len(self._numbers) > MAX_CLASSES:  # rejected in the end; from here on, only counted
+            if len(self._numbers) > MAX_CLASSES:  # will be rejected; from here on, only count values
                 if len(self._more) < _MAX_COUNTED:
                     self._more.add(hash(label))
                 self._counts[""] += 1

@@ -74,7 +74,7 @@ class Targets(ABC):
 
     @property
     def spellings(self) -> dict[str, str]:
-        """Texts that `read` returned and that stand for another one: text -> a row's target."""
+        """Texts returned by `read` that stand for another one: text -> a row's target."""
         return {}
 
     def stored(self, text: str) -> str:

@@ -93,7 +93,7 @@ class Tags(Targets):
 
     @property
     def labels(self) -> list[str]:
-        """All names if they are given: a tag without rows keeps its place."""
+        """All names if they are given: a tag without rows keeps its index."""
         return list(self._names) if self._names is not None else sorted(self._tags)
 
     def class_rows(self, train: Counter[int], evaluation: Counter[int]) -> tuple[ClassRows, ...]:
