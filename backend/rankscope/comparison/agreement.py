@@ -1,4 +1,4 @@
-"""How alike two allocations of ranks are: Spearman's and Kendall's correlation over the modules, for many snapshots at once.
+"""Agreement of two allocations of ranks: Spearman's and Kendall's correlation over the modules, for many snapshots.
 
 Ranks are small integers, so both come from the table of how many modules have each pair of ranks.
 """
@@ -56,7 +56,7 @@ def _spearman(table: _Counts) -> npt.NDArray[np.float64]:
 
 
 def _mid_ranks(counts: _Counts) -> _Counts:
-    """The mean place of the modules with each value, centred."""
+    """The mean position of the modules with each value (mid-ranks), centred."""
     upto = np.cumsum(counts, axis=1)
     return upto - counts / 2 - upto[:, -1:] / 2
 

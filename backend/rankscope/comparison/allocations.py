@@ -68,7 +68,7 @@ def read_allocation(session: Session, run: Run) -> Allocation | None:
 
 
 def difference(a: Allocation, b: Allocation, align: Alignment, *, most: int) -> RankDifference:
-    """Compares the runs at up to `most` positions, the last one always among them."""
+    """Compares the runs at up to `most` positions, which always include the last one."""
     places = [_positions(one, align) for one in (a, b)]
     positions = _thinned(np.unique(np.concatenate(places)), most)
     if align == "budget":
@@ -101,7 +101,7 @@ def _positions(of: Allocation, align: Alignment) -> Places:
 def _frames_at(places: Places, positions: Places, align: Alignment) -> Frames:
     """The newest snapshot at each position: up to that step or progress, or with at least that many live components.
 
-    A run that has not begun there shows its first snapshot, and one that has ended its last.
+    Before its first snapshot, a run has the first one, and after its end the last one.
     """
     if align != "budget":
         return np.maximum(np.searchsorted(places, positions, "right") - 1, 0)

@@ -25,8 +25,8 @@ _STILL_OPEN_S = 1e9
 def places_on(session: Session, run: Run, config: RunConfig, axis: CurveAxis) -> Places | str:
     """The positions of a run's points, or why the run has none on this axis.
 
-    time: seconds in which a worker trained the run, without the waiting between attempts. live_parameters: those of the
-    adapter at that step.
+    time: seconds in which a worker trained the run, without the time between attempts. live_parameters: the number of
+    adapter parameters at that step.
     """
     match axis:
         case "step":
@@ -72,13 +72,13 @@ def _live_parameters(session: Session, run: Run) -> Places | str:
 
 
 def live_parameters(session: Session, run: Run) -> int | None:
-    """Parameters of the adapter by its newest ranks; of a run without ranks those that it trains."""
+    """Number of adapter parameters at the newest ranks; for a run without ranks, the parameters that it trains."""
     found = _live(session, run, 1)
     return run.trained_parameters if found is None else int(found[1][-1])
 
 
 def _live(session: Session, run: Run, frames: int) -> tuple[npt.NDArray[np.int64], Floats] | None:
-    """Steps, and the adapter's parameters from each of them on; None without rank snapshots."""
+    """Steps, and the number of adapter parameters from each of them on; None without rank snapshots."""
     event = snapshots.modules_event(session, run.id)
     found = snapshots.live_masks(session, run.id, event, limit=frames) if event else []
     if not event or not found:

@@ -103,7 +103,7 @@ def cautions(runs: Sequence[Run], configs: Sequence[RunConfig], groups: Sequence
 
 
 def rows_a_step(config: RunConfig) -> int:
-    """Training rows of one optimizer step."""
+    """Number of training rows in one optimizer step."""
     return config.training.batch_size * config.training.gradient_accumulation
 
 
@@ -139,7 +139,7 @@ def _repeated_seeds(runs: Sequence[Run], groups: Sequence[RunGroup]) -> list[Cau
 
 
 def _budget(run: Run, config: RunConfig) -> str:
-    """The planned components at the end, or the parameters of runs without components."""
+    """The planned number of components at the end, or of parameters for runs without components."""
     n_modules = run.n_modules or run.environment.get("n_modules")
     curve = planned_curve(config, n_modules, run.total_steps).points if n_modules and run.total_steps else []
     if curve:

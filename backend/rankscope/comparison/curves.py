@@ -115,7 +115,7 @@ def _mean(group: int, name: str, parts: Sequence[tuple[Floats, Floats, int]], po
 
 
 def _binned(parts: Sequence[tuple[Floats, Floats, int]], most: int) -> tuple[Floats, Floats]:
-    """Centres of equal bins, and the mean of each run within them; between its own bins a run is interpolated."""
+    """Centres of equal bins, and the mean of each run within them, interpolated over bins without points."""
     low, high = min(float(x.min()) for x, _, _ in parts), max(float(x.max()) for x, _, _ in parts)
     count = max(1, min(most, min(len(x) for x, _, _ in parts)))
     width = (high - low) / count or 1.0
@@ -136,7 +136,7 @@ def _binned(parts: Sequence[tuple[Floats, Floats, int]], most: int) -> tuple[Flo
 
 
 def significant(values: Floats, digits: int = _DIGITS) -> Floats:
-    """Rounds to significant digits: a chart shows no more, and an answer with them is a third as long."""
+    """Rounds to significant digits: a chart doesn't show more, and the response is a third as long."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         size = np.floor(np.log10(np.abs(values)))
         factor = 10.0 ** np.clip(digits - 1 - size, -300, 300)

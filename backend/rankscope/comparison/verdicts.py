@@ -102,7 +102,7 @@ def _two_sided(difference: float, variance_of_mean: float, freedom: float) -> fl
         return 1.0 if difference == 0 else 0.0
     from scipy.special import (
         stdtr,
-    )  # here: SciPy takes 0.3 s to load, which a start of the server need not wait for
+    )  # imported here: SciPy takes 0.3 s to load, which would delay the start of the server
 
     return float(2 * stdtr(freedom, -abs(difference) / math.sqrt(variance_of_mean)))
 

@@ -67,8 +67,8 @@ def _cell(task: str, budget: float, variant: Variant, table: TrialTable) -> Cell
 def rank_agreement(trials: Mapping[int, TrialData], variant: Variant) -> RankAgreement | None:
     """Returns the mean ranks of a cell and their agreement; None if no trial has ranks.
 
-    Only seeds with the same modules as the first one with ranks count. Ranks that a control got from elsewhere agree or not
-    because of their source, so their agreement is not computed.
+    Only seeds with the same modules as the first one with ranks count. The agreement is not computed for a control that
+    was given its ranks, because it would only reflect their source.
     """
     known = [trial.ranks for _, trial in sorted(trials.items()) if trial.ranks]
     if not known:

@@ -1,4 +1,4 @@
-"""Computes an answer: the only function of this package that the others serve."""
+"""Computes an answer: the entry point of this package."""
 
 from collections.abc import Sequence
 
@@ -90,8 +90,8 @@ def _with_ratios(comparisons: Sequence[VariantComparison], found: Sequence[Cell]
 def _with_winners(given: AnswerInput, found: Sequence[Cell], methods: Sequence[VariantComparison]) -> list[Cell]:
     """Marks the best cell of each column, if the spread allows it.
 
-    That is the one with the best mean among those that are better than the baseline with about as many parameters; or the
-    baseline, if all others of about that size are worse.
+    That is the one with the best mean of those that are better than the baseline and have about as many parameters. If
+    all others of about that size are worse, it is the baseline.
     """
     sign = -1.0 if given.design.metric.lower_is_better else 1.0
     winners = set()
@@ -144,7 +144,7 @@ def _notes(given: AnswerInput, found: Sequence[Cell]) -> list[AnswerNote]:
 
 
 def _collapse_note(found: Sequence[Cell]) -> list[AnswerNote]:
-    """Says what to do about variants of which no trial learned anything."""
+    """Returns what to do about variants in which no trial learned anything."""
     lost = [cell for cell in found if cell.values and all(one.collapse is not None for one in cell.values)]
     if not lost:
         return []

@@ -1,4 +1,4 @@
-"""Results from which no test follows, although there are two pairs: collapsed trials, and differences without a spread.
+"""Results that can't be tested although there are two pairs: collapsed trials, and differences without a spread.
 
 A t test divides by the spread between seeds. Without one, every p value is 0 or 1 and no interval has a width, which looks
 like certainty, but only means that the spread is unknown.
@@ -17,7 +17,7 @@ _HOW = {
 
 
 def why_collapsed(pairs: Sequence[SeedPair], *, variant: str, reference: str) -> str | None:
-    """Returns that a side has no trained model, as a clause; None if both have one.
+    """Returns a clause saying that a side has no trained model; None if both have one.
 
     The difference to such a side says nothing about a method: a better rate or more steps might train it.
     """
@@ -33,7 +33,7 @@ def why_collapsed(pairs: Sequence[SeedPair], *, variant: str, reference: str) ->
 def why_without_spread(
     values: Sequence[float], references: Sequence[float], *, have_other_rows_right: bool
 ) -> str | None:
-    """Returns why nothing is known about other seeds although there are two, as a clause; None if the differences vary.
+    """Returns a clause saying why two seeds tell nothing about others; None if the differences vary.
 
     Two variants with the same results at each of several different seeds are known to be alike, unless their single
     evaluation rows differ (`have_other_rows_right`).

@@ -114,7 +114,7 @@ def _rounding(pairs: Sequence[SeedPair]) -> float:
 
 
 def _differ(first: Scores | None, second: Scores | None) -> bool:
-    """Whether both have scores of the same rows, and not the same ones."""
+    """Whether both have scores of the same rows, and the scores differ."""
     return first is not None and second is not None and len(first) == len(second) and bool((first != second).any())
 
 

@@ -1,4 +1,4 @@
-"""The sentence of a comparison: the difference, its evidence, the verdict, and what would tell."""
+"""The sentence of a comparison: the difference, its evidence, the verdict, and what would settle it."""
 
 from rankscope.contract.experiments.answer import Difference, Size, Verdict
 from rankscope.experiments.wording import Wording

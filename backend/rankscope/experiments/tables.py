@@ -124,7 +124,7 @@ def _title(table: PaperTable, column: Column) -> str:
 
 
 def _short(metric: ExperimentMetric, cell: Cell | None, plus_minus: str, mark: str, bold: str, end: str) -> str:
-    """Mean and standard deviation, a share in hundredths; the winner in bold; marked if a trial collapsed."""
+    """Mean and standard deviation, shares in points; the winner in bold; marked if a trial collapsed."""
     if cell is None or (cell.mean is None and not _collapsed(cell)):
         return ""
     if cell.mean is None:

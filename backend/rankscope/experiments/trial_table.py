@@ -13,7 +13,7 @@ CellKey = tuple[str, float, str]
 
 
 class TrialTable:
-    """Results by cell and seed; of several trials of a cell with one seed, the last one counts."""
+    """Results by cell and seed; of several trials of a cell with the same seed, the last one."""
 
     def __init__(self, given: AnswerInput) -> None:
         self.cells: dict[CellKey, dict[int, TrialData]] = defaultdict(dict)

@@ -2,8 +2,8 @@
 
 Whenever points reach a rung, each running point is compared at the last rung that it has reached. It goes on if it is among
 the best 1/`reduction_factor` of them, rounded up (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning").
-There, points wait at a rung until enough others have reached it; here they train on, and are stopped once they fall behind.
-The first points of a rung go on until there are `reduction_factor` of them.
+There, points wait at a rung until enough others have reached it. Here, they continue to train and are stopped once they
+fall behind. The first points of a rung continue until there are `reduction_factor` of them.
 """
 
 import math

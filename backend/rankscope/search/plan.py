@@ -1,7 +1,7 @@
-"""SweepPlan: which trials a sweep needs next, which are stopped, and how far it is.
+"""SweepPlan: which trials a sweep needs next, which are stopped, and its progress.
 
-`initial` gives the first trials, `trial_ended` those that are missing now, `losers` those to be stopped, and `progress` how far
-it is. All are computed from the design and the trials that exist, so that a repeated call plans nothing twice.
+`initial` returns the first trials, `trial_ended` those that are missing now, `losers` those to be stopped, and `progress`
+how far it is. All are computed from the design and the existing trials, so that a repeated call plans nothing twice.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class SweepPlan:
                 break
             point = KnownPoint(len(points) + 1, values)
             new += self._of_point(point)
-            # The next point of this call knows of it as one that trains.
+            # For the next point of this call, it counts as training.
             running = SweepTrialStatus.running
             point.trials.extend(KnownTrial(0, point.number, seed, running, values) for seed in self._design.seeds)
             points.append(point)
@@ -63,7 +63,7 @@ class SweepPlan:
         return Progress(ended, len(trials) if is_done else max(len(trials), self.expected), is_done)
 
     def reason(self, trials: Sequence[KnownTrial]) -> str | None:
-        """Returns why a sweep that is done has ended before its search; None if it has not."""
+        """Returns why a completed sweep ended before the end of its search; None if it didn't."""
         best = self._reached_target(points_of(trials))
         if best is not None:
             return f"Point {best.number} has reached the target {self._design.stop.target:g}."

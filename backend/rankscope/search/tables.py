@@ -135,7 +135,7 @@ def _short(metric: SweepMetric, one: Standing) -> str:
 
 
 def _number(metric: SweepMetric, value: float | None) -> str:
-    """A share in hundredths."""
+    """Shares in points."""
     if value is None:
         return ""
     return f"{value * 100:.2f}" if metric.in_points else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""What a search knows of the trials that exist, grouped by point."""
+"""What a search knows about the existing trials, grouped by point."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -1,1 +1,1 @@
-"""Results of trainings made elsewhere, from JSON lines to a design and trials."""
+"""Converts JSON lines with results of trainings that ran elsewhere to a design and trials."""

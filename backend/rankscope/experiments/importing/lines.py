@@ -15,7 +15,7 @@ MAX_MODULES = 10_000
 MAX_METRICS = 200
 _LARGEST = 2**53
 
-# Our name of a field -> the names under which a line may have it, the first one found counts.
+# Our name of a field -> the names that lines may use for it; the first one found is used.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "variant": ("variant", "name", "method"),
     "task": ("task", "dataset", "data"),

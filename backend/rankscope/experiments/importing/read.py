@@ -1,4 +1,4 @@
-"""From the text of an import to a design and its trials."""
+"""Converts the text of an import to a design and its trials."""
 
 import math
 from collections import Counter
@@ -232,7 +232,7 @@ def _check_doubles(trials: Iterable[ImportedTrial]) -> None:
 
 
 def _usual_margin(metric: ExperimentMetric, results: Sequence[ImportedTrial]) -> float:
-    """Half a point; for other units 0.5 % of the median value, in one digit."""
+    """Half a point; for other units 0.5 % of the median value, rounded to one digit."""
     if metric.in_points:
         return _MARGIN
     middle = median([abs(trial.value) for trial in results if trial.value is not None] or [1.0])

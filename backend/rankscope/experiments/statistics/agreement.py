@@ -35,7 +35,7 @@ def agreement(ranks: NDArray[np.floating], *, seed: int) -> Agreement | None:
     observed = _mean_correlation(scaled)
     random = np.random.default_rng(seed)
     shuffled = (random.permuted(scaled, axis=1) for _ in range(PERMUTATIONS))
-    # Equal sums in another order differ in the last digits.
+    # Equal sums differ in the last digits if added in another order.
     as_much = sum(_mean_correlation(each) >= observed - 1e-12 for each in shuffled)
     return Agreement(
         float(np.mean(pairs)), min(pairs), max(pairs), kendall_w(places), (as_much + 1) / (PERMUTATIONS + 1)

@@ -15,7 +15,7 @@ _NODES = 100
 
 @cache
 def looks_factor(looks: int) -> float:
-    """Returns by how much each p value is multiplied, so that 5 % hold over all looks: 1 for one look, 1.70 for two."""
+    """Returns the factor by which to multiply p values for a 5 % level over all looks: 1 for one look, 1.70 for two."""
     if looks == 1:
         return 1.0
     least, most = (

@@ -25,7 +25,7 @@ def power(difference: float, sd: float, n: int, *, level: float = 1 - CONFIDENCE
 
 def smallest_detectable(sd: float, n: int, *, level: float = 1 - CONFIDENCE) -> float:
     """Returns the smallest true difference that n pairs with this standard deviation show with 80 % power at `level`."""
-    # Between nothing and what is certainly visible; 13 standard errors beyond the critical value suffice for n = 2.
+    # From 0 to what is certainly detected; 13 standard errors beyond the critical value suffice for n = 2.
     most = (float(stats.t.isf(level / 2, n - 1)) * 3 + 10) * sd / math.sqrt(n)
     return float(optimize.brentq(lambda difference: power(difference, sd, n, level=level) - POWER, 0.0, most))
 
