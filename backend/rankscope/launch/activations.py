@@ -109,7 +109,7 @@ def _adapters(block: _Block, names: set[str], method: Method, step: Step) -> flo
     is_full = method.artifact == "model"
     own = [module for module in block.modules if is_full or module.name in names]
     if not is_full and getattr(method, "lora_dropout", 0.0) > 0:
-        # Each layer has its own input after dropout, and the noise.
+        # Dropout gives each layer a separate input, and its noise is kept.
         share = 1.25 if method.trains_scales else 1 + _noise(step)
         return sum(share * module.in_features + method.start_rank for module in own)
     # Layers with the same input share it.

@@ -8,7 +8,7 @@ from rankscope.contract.preset import Preset
 
 
 def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
-    """Configurations to compare a run with that ended with `ranks` (module name -> rank); none for a method without ranks."""
+    """Baselines for a run that ended with `ranks` (module name -> rank); none for a method without ranks."""
     if not config.method.has_ranks or not any(ranks.values()):
         return []
     presets = []
@@ -31,7 +31,7 @@ def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
 
 
 def _rate(config: RunConfig, kind: type[Method]) -> float:
-    """The run's learning rate, or the baseline's own if the run's method needs a higher one."""
+    """The run's learning rate, or the baseline's usual one if the run's method needs a higher one."""
     method, rate = config.method, config.training.learning_rate
     needs_more = method.proposed_learning_rate(method.model_dump()) > kind.learning_rate
     return min(rate, kind.learning_rate) if needs_more else rate

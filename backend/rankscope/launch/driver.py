@@ -51,7 +51,7 @@ class TrialDriver:
                 logger.exception("Looking for ended trials failed; trying again at the next interval.")
 
     def advance_all(self) -> int:
-        """Advances all once; one that can't be advanced does not hold up the others. Returns launched runs."""
+        """Advances each of them once; a failure of one does not block the others. Returns launched runs."""
         with reading(self._engine) as session:
             found = [(kind, one) for kind in self._kinds for one in kind.active(session)]
         launched = 0

@@ -1,4 +1,4 @@
-"""Messages to workers, by Celery: "claim what you can do", without content. Losing one costs seconds, never a run."""
+"""Messages to workers, by Celery: "claim what you can do", without a payload. A lost one costs seconds, never a run."""
 
 import logging
 

@@ -43,12 +43,12 @@ def _installed(preset: Preset, catalog: Catalog, models: Sequence[ModelEntry]) -
 
 
 def is_named(hub_id: str, wanted: str) -> bool:
-    """Whether it is this name on the hub, or the one that it had before all names began with their owner's."""
+    """Whether it is this name on the hub, or the earlier form of this name, without the owner."""
     return hub_id in (wanted, wanted.rpartition("/")[2])
 
 
 def _has_data(catalog: Catalog, dataset_id: str) -> bool:
-    """Whether there is a file of this name; whether it can be used is said by the plan."""
+    """Whether a file with this name exists; the plan reports whether it can be used."""
     try:
         catalog.dataset(dataset_id, timeout_s=0)
     except UnknownName:

@@ -104,7 +104,7 @@ def estimate_memory(
 
 
 def _quantised_layers(model: ModelEntry) -> list[LinearModule]:
-    """bitsandbytes takes all linear layers but the head, and but an output layer, which may share the embedding's weights."""
+    """bitsandbytes takes all linear layers except head and output layer, which may share the embedding's weights."""
     heads = {*(model.kind.heads if model.kind else ()), "lm_head"}
     return [module for module in [*model.modules, *model.outside] if heads.isdisjoint(module.name.split("."))]
 

@@ -98,7 +98,7 @@ def budget_of(method: Mapping[str, object]) -> float | None:
 
 
 def _carried(before: Mapping[str, object], old: type[AnyMethod] | None, new: type[AnyMethod]) -> dict[str, object]:
-    """Options that mean the same in both methods. An initial rank does only between methods that prune on a schedule."""
+    """Options that mean the same in both methods. An initial rank does so only between methods with a schedule."""
     is_same_kind = old is not None and old.rank_changes == new.rank_changes == "on_schedule"
     own_meaning = _RANK_FIELDS - ({"initial_rank"} if is_same_kind else set())
     return {key: value for key, value in before.items() if key in new.model_fields and key not in own_meaning}

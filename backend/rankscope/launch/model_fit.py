@@ -13,7 +13,7 @@ _WELL_KNOWN = ("bert", "roberta", "deberta-v2", "bart", "t5", "llama", "qwen2", 
 
 
 def model_problems(config: RunConfig, model: ModelEntry) -> list[FieldProblem]:
-    """Returns what would end the training before its first step."""
+    """Returns what would make the training fail before its first step."""
     task = config.task
     title = str(task.model_config.get("title", task.name))
     kinds = kinds_for(task.name)

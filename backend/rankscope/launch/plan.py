@@ -96,7 +96,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         costs = [module.out_features + module.in_features for module in modules]
         trained = sum(rank * (cost + method.trains_scales) for rank, cost in zip(start, costs, strict=True)) + head
         kept = sum(rank * cost for rank, cost in zip(end, costs, strict=True))
-        # The components go to other modules before training, which may have another size.
+        # Before training, components are moved to other modules, which may have other sizes.
         is_estimate |= method.rank_changes == "before_training" and len(set(costs)) > 1
     curve = planned_curve(resolved, len(modules), total_steps)
     return RunPlan(

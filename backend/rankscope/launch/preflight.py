@@ -196,7 +196,7 @@ def family_of(plan: RunPlan) -> str:
 def correction_from(peaks: Sequence[tuple[StoredMemoryEstimate, int]]) -> tuple[float, int]:
     """Returns the factor of what is not counted exactly, and the number of runs behind it: (1, 0) if there are too few.
 
-    The median of the ratios of measured and estimated bytes, within limits: one odd run does not change it.
+    The median of the ratios of measured and estimated bytes, within limits: one outlier does not change it.
     """
     ratios = [
         (peak - estimate["counted_bytes"]) / estimate["estimated_bytes"]
@@ -217,7 +217,7 @@ def _correction(session: Session, plan: RunPlan, kind: DeviceKind) -> Correction
     """A measurement of the same shape says more than runs of other shapes."""
     probe = earlier_runs.newest_probe(session, plan.config, device=kind)
     if probe is not None and probe.result.peak_bytes is not None:
-        # Its rows were a few, and shorter than the longest of all.
+        # It used few rows, all shorter than the longest row.
         seen = replace(plan, dataset=replace(plan.dataset, longest=tuple(probe.result.longest.items())))
         estimate = estimate_memory(seen, kind)
         if estimate is not None and estimate.estimated > 0:

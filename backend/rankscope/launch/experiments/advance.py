@@ -1,7 +1,7 @@
 """Advances experiments: stores the results of ended runs, plans the next trials, and launches their runs.
 
 Everything is derived from stored trials, and every write locks the experiment and reads its trials again. So a call may be
-interrupted anywhere, repeated, or made by several servers at a time: no trial is planned or launched twice.
+interrupted anywhere, repeated, or made by several servers at once: no trial is planned or launched twice.
 """
 
 import logging

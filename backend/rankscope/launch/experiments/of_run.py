@@ -51,7 +51,7 @@ def request_for_run(run: Run, *, seeds: int) -> ExperimentRequest:
 
 def trial_of_run(design: Design, run: Run) -> FinishedRun | None:
     """Returns the trial that the run has already trained, if its configuration is the same; it is not trained again."""
-    # A run of an earlier version lacks the fields that came later.
+    # A run of an earlier version lacks fields that were added later.
     trained = RunConfig.stored(run.config).model_dump(mode="json")
     for variant in design.variants:
         if variant.role != Role.method:

@@ -87,7 +87,7 @@ class ExperimentRequest(_Part):
 
 
 def base_config(request: ExperimentRequest) -> RunConfig:
-    """Returns the configuration with the first method, which stands for all. Raises ValidationError."""
+    """Returns the configuration with the first method, which represents all of them. Raises ValidationError."""
     return RunConfig.model_validate(
         {**request.config, "method": {"name": request.methods[0].method, **request.methods[0].options}}
     )

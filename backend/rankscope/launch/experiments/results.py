@@ -47,7 +47,10 @@ def result_of(settings: Settings, run: Run | None, design: Design, task: str) ->
 
 
 def _predicts_one_class(run: Run, metrics: dict[str, JsonValue], design: Design, task: str) -> bool:
-    """Whether as many rows are right as have one class, and the metric that is 0 for one guess, if there is one, is 0."""
+    """Whether the model predicts a single class: it gets as many rows right as some class has, and a correlation of 0.
+
+    The latter only if the task has a metric that is 0 for a constant prediction.
+    """
     kind = TASKS[run.task]
     right, agreement = metrics.get(kind.share_of_right_rows or ""), metrics.get(kind.zero_for_one_guess or "")
     if not isinstance(right, int | float) or (isinstance(agreement, int | float) and agreement != 0):

@@ -63,7 +63,7 @@ def trial_config(
 
 
 def _untuned_rate(design: Design, variant: Variant, training: object) -> float | None:
-    """The configuration's rate; if another method needs a higher one than this, at most the one that is usual for this."""
+    """The configuration's rate; if a variant with a higher usual rate exists, at most the usual rate of this one."""
     rate = training.get(LEARNING_RATE) if isinstance(training, Mapping) else None
     usual = {one.name: METHODS[one.method].proposed_learning_rate(one.options) for one in design.variants if one.method}
     own = usual.get(variant.name)

@@ -1,1 +1,1 @@
-"""From a request to the trials of a sweep: its design, the runs of trials, their results, and what is next."""
+"""From a request to the trials of a sweep: its design, the runs of trials, their results, and the next trials."""

@@ -1,8 +1,8 @@
 """Advances sweeps: stores results, stops the runs of worse points, plans the next trials, and queues their runs.
 
 Planning is pure, and happens outside of a transaction. What was planned is stored only if the sweep is still at the revision
-that it was planned for. So a call may be interrupted anywhere, repeated, or made by several servers at a time: no trial is
-planned or launched twice.
+that it was planned for. So a call may be interrupted anywhere, repeated, or made by several servers at once: no trial
+is planned or launched twice.
 """
 
 import logging
@@ -89,7 +89,7 @@ def read_state(engine: Engine, sweep_id: str, *, now: float, lost_after_s: float
 
 
 def planned_trials(state: SweepState) -> tuple[list[StoredTrial], list[NewTrial]]:
-    """Returns the trials that wait for a run, and the new ones, for which there is room now."""
+    """Returns the trials to launch now, as far as there is room: those that wait for a run, and new ones."""
     is_tpe = state.design.search.kind == "tpe"  # TPE learns nothing from points that are queued
     default = min(max(1, state.slots), MOST_OPEN_RUNS) if is_tpe else MOST_OPEN_RUNS
     open_runs = sum(one.status == SweepTrialStatus.running for one in state.trials)

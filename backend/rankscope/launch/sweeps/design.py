@@ -96,7 +96,7 @@ def extended(design: SweepDesign, extension: SweepExtension) -> SweepDesign:
 def _check_size(design: SweepDesign) -> None:
     field = "parameters" if design.search.kind == "grid" else "search.points"
     if design.search.kind == "grid":
-        # Not all combinations of a huge grid are made to count them.
+        # Stop counting at the limit: a grid may have a huge number of combinations.
         points = len(list(islice(grid_points(design), MOST_POINTS + 1)))
         if points > MOST_POINTS:
             message = f"make more than {MOST_POINTS:,} combinations"
@@ -133,7 +133,7 @@ def _plan_of(design: SweepDesign, values: Values, catalog: Catalog) -> RunPlan:
 
 
 def _at_parameters(values: Values, error: BadInput) -> BadInput:
-    """The problem of a point, whose values fit one by one, but not together."""
+    """The problem of a point whose values are valid individually, but not together."""
     first = error.problems[0]
     shown = ", ".join(f"{name} {value}" for name, value in values.items())
     message = f"make a point ({shown}) with which {first.field} {first.message}"

@@ -50,7 +50,7 @@ def _problems(name: str, space: ParameterSpace, kind: SearchKind) -> Iterator[Fi
 
 
 def _value_problems(name: str, values: Sequence[JsonValue], at: str) -> Iterator[FieldProblem]:
-    """Of the two parameters that are not simply put into the configuration; that checks the others."""
+    """Problems of the two parameters that are not fields of the configuration, whose validation checks all others."""
     for value in values:
         if name == BUDGET and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             yield FieldProblem(

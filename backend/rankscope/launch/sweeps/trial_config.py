@@ -16,7 +16,7 @@ _LENGTHS = {"training.max_steps": "epochs", "training.epochs": "max_steps"}
 def trial_config(base: Mapping[str, object], values: Values, seed: int) -> RunConfig:
     """Returns a configuration with the values of a point. Raises ValidationError.
 
-    Another method keeps the budget, and what it has in common with that of `base`; the learning rate stays, too.
+    If the point has another method than `base`, the budget, common options and the learning rate are kept.
     """
     config: dict[str, object] = dict(base)
     name = values.get("method.name")
