@@ -111,14 +111,14 @@ class Client:
         return self._json("GET", "/datasets")
 
     def upload_dataset(self, name: str, content: bytes) -> Json:
-        """Uploads a data file, whose import then runs; `imported:` and its `set_id` are the id of the data set."""
+        """Uploads a data file and starts its import. The data set's id is `imported:` followed by `set_id`."""
         headers = {"Content-Type": "application/octet-stream"}
         return self._json(
             "POST", "/datasets/uploads", content=content, params={"name": name}, headers=headers, timeout=600
         )
 
     def dataset_imports(self) -> Json:
-        """Returns the imports of uploaded files that run or have failed."""
+        """Returns the imports of uploaded files that are running or have failed."""
         return self._json("GET", "/datasets/uploads")
 
     def experiments(self) -> Json:
@@ -152,7 +152,7 @@ class Client:
         return self._json("POST", "/experiments/import", content=lines, params=given, headers=headers)
 
     def answer(self, experiment_id: str, **selection: Any) -> Json:
-        """Returns what an experiment says. Selection: task, budget, variants."""
+        """Returns the answer of an experiment. Selection: task, budget, variants."""
         given = {name: value for name, value in selection.items() if value is not None}
         return self._json("GET", f"/experiments/{quote(experiment_id, safe='')}/answer", params=given)
 

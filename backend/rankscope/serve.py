@@ -71,7 +71,7 @@ def serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], No
             # Half a million objects of the imports and routes live as long as the process. A full collection that visits
             # them stops every thread for 160 ms, about once in 100 pages of runs.
             gc.freeze()
-            # Runs may be queued from before, and their messages may be lost.
+            # Runs may have been queued before this start, and their messages may be lost.
             await asyncio.to_thread(Nudger(settings.broker_url).nudge)
             on_ready()
         await task

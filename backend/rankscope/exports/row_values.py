@@ -9,9 +9,9 @@ from rankscope.settings import Settings
 
 
 def find_row_values(settings: Settings, run: Run, at: RowValuesAt = "final") -> Path | None:
-    """Returns the file of the newest attempt that has one, for `read_row_values`; None for a run without.
+    """Returns the file of the newest attempt that has one, for `read_row_values`; None if the run has none.
 
-    Runs of earlier versions have none, nor have runs that were stopped before their last evaluation.
+    Runs of earlier versions have none, and neither do runs that were stopped before their last evaluation.
     """
     name = row_values_file(at)
     files = (settings.attempt_dir(run.id, number) / name for number in range(run.attempt, 0, -1))

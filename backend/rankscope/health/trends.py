@@ -35,7 +35,7 @@ def loss_trend(points: Sequence[tuple[int, float]], cut_step: int | None = None)
 
     Diverging: the newest interval is above the best one by more than noise can explain, by half of the best, and by a
     quarter of the total decrease, and it does not fall. A pruning raises the loss of a healthy run too: if the best
-    stretch lies before `cut_step`, all that had been gained must be lost.
+    interval is before `cut_step`, the entire decrease must be lost again.
     """
     finite = [(step, loss) for step, loss in points if math.isfinite(loss)]
     if len(finite) < _FEWEST:

@@ -22,7 +22,7 @@ _UNFINISHED_STEP = "Delete this run, and import the bundle again."
 
 @dataclass(frozen=True)
 class ImportedRun:
-    """What the events of a run don't say about it."""
+    """The properties of a run that its events don't contain."""
 
     name: str
     tags: Sequence[str]

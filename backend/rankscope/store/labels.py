@@ -78,7 +78,7 @@ def restore(session: Session, wanted: Mapping[str, Labels], *, now: float) -> di
 
 
 def labels_of(session: Session, run_ids: Sequence[str]) -> dict[str, Labels]:
-    """The present labels of each of these runs that exists, without notes and priority."""
+    """The current labels of each of these runs that exists, without notes and priority."""
     tags = tags_of(session, run_ids)
     rows = session.execute(
         select(col(Run.id), col(Run.name), col(Run.project), col(Run.archived_at)).where(col(Run.id).in_(run_ids))

@@ -20,7 +20,7 @@ def find(session: Session, experiment: Experiment, selection: str) -> str | None
 def save(
     session: Session, experiment_id: str, selection: str, revision: int, answer: str, *, has_results: bool
 ) -> None:
-    """Stores an answer that is about to be shown, unless the experiment has changed or is gone."""
+    """Stores an answer that is about to be shown, unless the experiment has changed or was deleted."""
     query = select(col(Experiment.revision)).where(col(Experiment.id) == experiment_id).with_for_update()
     if session.scalar(query) != revision:
         return

@@ -108,7 +108,7 @@ def set_design(session: Session, experiment_id: str, design: Design, *, now: flo
 
 
 def mark_extended(session: Session, experiment_id: str) -> None:
-    """Marks that seeds were added which were not planned, after the answer had been shown."""
+    """Marks that unplanned seeds were added after the answer had been shown."""
     query = update(Experiment).where(col(Experiment.id) == experiment_id)
     session.execute(query.values(is_extended_after_looking=True))
 

@@ -113,7 +113,7 @@ def _end_runs(session: Session, experiment_id: str, *, now: float) -> list[str]:
 
 
 def extend(session: Session, experiment_id: str, seeds: Sequence[int], *, now: float) -> Experiment:
-    """Adds seeds, and trains what they need. After more looks at the answer than planned, the result is marked."""
+    """Adds seeds and the trials that they need. After more looks at the answer than planned, the result is marked."""
     experiment = experiments.get(session, experiment_id, for_update=True)
     if experiment.source != "launched" or experiment.status == ExperimentStatus.failed:
         what = "was imported" if experiment.source != "launched" else "has failed"

@@ -99,7 +99,7 @@ class ExperimentPlan:
         return tuning if best is None else [*tuning, *self._tests(best), *self._control_trials(trials, best)]
 
     def _tuning_trials(self, rates: Sequence[float]) -> list[NewTrial]:
-        """Alike for every variant: the same rates and seeds."""
+        """The same rates and seeds for every variant."""
         if not self._design.tuning.trials:
             return []
         return [
@@ -179,7 +179,7 @@ class ExperimentPlan:
         return self._best_by_cell(tunings)
 
     def _best_by_cell(self, tunings: Sequence[KnownTrial]) -> dict[Cell, float | None]:
-        """By the mean over the tuning seeds; of equal ones, that in the middle of the range.
+        """By the mean over the tuning seeds; among equal ones, the one in the middle of the range.
 
         A rate at which a seed had no result is chosen only if all rates have such seeds.
         """
@@ -221,7 +221,7 @@ class ExperimentPlan:
         return self._design.seeds
 
     def _source_seed(self, control: Variant, seed: int) -> int:
-        """The seed whose ranks a control gets: its own, or the next one."""
+        """The seed whose ranks a control gets: the same one, or the next one."""
         if control.control != ControlKind.other_seed_ranks:
             return seed
         seeds = self._design.seeds

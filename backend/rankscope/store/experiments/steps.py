@@ -1,6 +1,6 @@
 """Steps of an experiment in the database: results of ended runs, new trials, and the runs of trials.
 
-Each locks the experiment and reads its trials again, so that it may be repeated, or done by several servers at a time.
+Each locks the experiment and reads its trials again, so that it may be repeated, or done by several servers at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -125,7 +125,7 @@ def refuse(session: Session, trial: Trial, why: str, *, now: float) -> None:
 
 
 def launch(session: Session, trial: Trial, new: TrialRun, *, place: int, now: float) -> bool:
-    """Queues the run of a planned trial. Returns False if it has one by now, or if the experiment was paused.
+    """Queues the run of a planned trial. Returns False if it already has one, or if the experiment was paused.
 
     `place`: its position among the runs that are queued at this time.
     """

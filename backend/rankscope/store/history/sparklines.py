@@ -1,4 +1,4 @@
-"""Small curves of one metric for the rows of the runs table: few points of each run, read without reading its history.
+"""Small curves of one metric for the rows of the runs table: a few points of each run, without reading its history.
 
 A run of any length costs about the same: a part of its chunks in their reduced form, and after them some of the events, found
 in the index.
@@ -35,7 +35,7 @@ class Sparkline:
 
 
 def read_sparklines(session: Session, run_ids: Sequence[str], metric: str) -> dict[str, Sparkline]:
-    """By run. A run with less than two finite values has none."""
+    """By run. A run with fewer than two finite values has none."""
     parts = _chunks(session, run_ids, metric)
     for run_id, tail in _tails(session, run_ids, metric).items():
         parts[run_id] += tail
@@ -70,7 +70,7 @@ def _chunks(session: Session, run_ids: Sequence[str], metric: str) -> _Parts:
 
 
 def _tails(session: Session, run_ids: Sequence[str], metric: str) -> _Parts:
-    """Of the events that are not in chunks: those that follow evenly spaced numbers."""
+    """Points of events that are not in chunks: the first event after each of some evenly spaced numbers."""
     place = union_all(*(select(literal(number).label("number")) for number in range(_EVENTS))).subquery()
     start = col(Run.chunked_seq) + (col(Run.last_seq) - col(Run.chunked_seq)) * place.c.number / (_EVENTS - 1)
     following = (

@@ -1,4 +1,4 @@
-"""Which runs have changed since a cursor, so that nobody has to read a list again to find out.
+"""Which runs have changed since a cursor, so that readers don't have to read the list again.
 
 Every insert and update of a run gives it a number (`contract.tables.next_change`). A cursor is the smallest number that a
 change can have that its reader has not seen. On PostgreSQL that is the oldest transaction that was still running: what

@@ -1,4 +1,4 @@
-"""The fields by which runs are filtered, sorted and shown: a closed map, but for the names of metrics."""
+"""The fields by which runs are filtered, sorted and shown: a fixed set, except for the names of metrics."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping

@@ -65,7 +65,7 @@ def _all(session: Session, before: str, follow: set[str], partial: str) -> Itera
 
 
 def _ranked(found: list[Suggestion], partial: str) -> list[Suggestion]:
-    """Those that contain what was typed: first where they begin with it, or where one of their parts does."""
+    """Those that contain what was typed; first those that begin with it, or have a part that does."""
     typed = partial.strip("\"'").lower()
 
     def rank(each: Suggestion) -> int:

@@ -171,7 +171,7 @@ def touch(session: Session, sweep: Sweep, *, now: float) -> None:
 def advance_revision(session: Session, sweep_id: str, revision: int, *, now: float) -> bool:
     """Claims the right to store what was planned for a revision. Returns False if the sweep has changed since, or is not running.
 
-    Of several servers that have planned for the same revision, one gets it.
+    Of several servers that have planned for the same revision, only one succeeds.
     """
     mine = (col(Sweep.id) == sweep_id, col(Sweep.revision) == revision, col(Sweep.status) == SweepStatus.running)
     claimed = session.execute(
