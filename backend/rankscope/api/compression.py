@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 _WINDOW_BITS = 13
-"""A window of 8 KiB: names and shapes repeat within a few events. A larger window costs memory for each viewer."""
+"""A window of 8 KiB is enough: names repeat within a few events. A larger one costs memory for each viewer."""
 _MEMORY_LEVEL = 5
 
 

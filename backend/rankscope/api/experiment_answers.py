@@ -12,7 +12,7 @@ from rankscope.store.database.engine import reading, writing
 from rankscope.store.experiments import answers, experiments, row_scores, trials
 
 MOST_CELLS = 2000
-"""Of one answer: about 8 MB, and 20 s."""
+"""Limit of one answer: about 8 MB and 20 s."""
 
 
 def answer_of(engine: Engine, processes: AnswerProcesses, experiment_id: str, selection: Selection) -> Answer:

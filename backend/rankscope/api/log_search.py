@@ -7,7 +7,7 @@ from pathlib import Path
 
 BLOCK_BYTES = 1024 * 1024
 LINE_BYTES = 2000
-"""Of a longer line, only the part around the match is returned. The searched text may not be longer than this."""
+"""If a line is longer, only the part around the match is returned. The searched text may not be longer."""
 
 Find = Callable[[bytes, int], int]
 """Finds the text in bytes whose ASCII letters are lower case, from a position on; -1 if it is not there."""

@@ -101,7 +101,7 @@ def _positions(of: Allocation, align: Alignment) -> Places:
 def _frames_at(places: Places, positions: Places, align: Alignment) -> Frames:
     """The newest snapshot at each position: up to that step or progress, or with at least that many live components.
 
-    Before its first snapshot, a run has the first one, and after its end the last one.
+    A position before a run's first snapshot gets that snapshot, and a position after its end the last one.
     """
     if align != "budget":
         return np.maximum(np.searchsorted(places, positions, "right") - 1, 0)

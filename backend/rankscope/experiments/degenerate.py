@@ -33,7 +33,7 @@ def why_collapsed(pairs: Sequence[SeedPair], *, variant: str, reference: str) ->
 def why_without_spread(
     values: Sequence[float], references: Sequence[float], *, have_other_rows_right: bool
 ) -> str | None:
-    """Returns a clause saying why two seeds tell nothing about others; None if the differences vary.
+    """Returns a clause on why the seeds tell nothing about other seeds; None if the differences vary.
 
     Two variants with the same results at each of several different seeds are known to be alike, unless their single
     evaluation rows differ (`have_other_rows_right`).

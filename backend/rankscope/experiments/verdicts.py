@@ -16,7 +16,7 @@ class Decision(NamedTuple):
 def decide(
     difference: Difference, margin: float, metric: ExperimentMetric, *, variant: str, reference: str
 ) -> Decision:
-    """Better or worse after the correction; otherwise equivalent if the interval is within the margin."""
+    """Better or worse after the correction; else equivalent if the interval is within the margin; else undecided."""
     reached = _reached(difference, margin, metric)
     withheld = _withheld(difference, reached, variant, reference)
     return Decision(reached if withheld is None else Verdict.cannot_tell, withheld)

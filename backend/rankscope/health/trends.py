@@ -9,9 +9,9 @@ _FEWEST = 30
 _STRETCHES = 20
 _SHORTEST = 5
 _LOST_SHARE = 0.25
-"""Share of what the loss has gained since the start."""
+"""Share of the decrease of the loss since the start."""
 _ABOVE_BEST = 0.5
-"""Share of the best value; decides if the loss has never fallen."""
+"""Share of the best value; used if the loss has never fallen."""
 _ERRORS_LOST, _ERRORS_FALLEN = 6.0, 4.0
 """Standard errors of an interval's median that noise does not reach."""
 _MAD_TO_SD = 1.4826

@@ -27,7 +27,7 @@ class Driven:
     """Returns the ids of those that may need a next step."""
     advance: Callable[[str, float], int]
     """Does what can be done now, given an id and the time. Returns the number of launched runs. May be called by several
-    servers at a time."""
+    servers at once."""
 
 
 class TrialDriver:

@@ -12,7 +12,7 @@ from rankscope.contract.preset import Preset
 @dataclass(frozen=True)
 class InstalledPreset:
     preset: Preset
-    """Its model and data set have the ids that they have here, if they are here."""
+    """Its model and data set have the ids of this installation, if they are installed."""
     missing_model: DownloadPayload | None = None
     missing_data: DataDownloadPayload | None = None
 

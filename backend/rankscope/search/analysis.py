@@ -26,7 +26,7 @@ from rankscope.search.trials import KnownPoint, KnownTrial
 
 LEAST_CORRELATED = 4
 LEAST_IMPORTANCE = 10
-"""Points with a result: with fewer, it is noise."""
+"""Points with a result; with fewer, the numbers would be noise."""
 
 
 def analyse(given: AnalysisInput) -> SweepAnalysis:

@@ -19,7 +19,7 @@ class Standing:
     mean: float | None
     median: float | None
     sd: float | None
-    """Standard deviation over the seeds, with n - 1; None with less than two."""
+    """Standard deviation over the seeds, with n - 1; None with fewer than two."""
     min: float | None
     max: float | None
     rung: int | None

@@ -15,7 +15,7 @@ class HostMemory(NamedTuple):
 
     total_bytes: int
     free_bytes: int
-    """Including caches that are given up for them."""
+    """Including caches that the system frees for them."""
 
 
 WorkerState = Literal["online", "draining", "lost", "stopped"]

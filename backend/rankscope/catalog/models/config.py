@@ -197,7 +197,7 @@ def check_options(config: Mapping[str, object], architecture: Architecture) -> N
 
 def _why_not(name: str, value: object, allowed: str) -> str | None:
     """Returns what is wrong with an option that may have these JSON types; None if nothing is."""
-    if value is None and name.endswith("dropout"):  # ignored when the model is created
+    if value is None and name.endswith("dropout"):  # omitted when the model is created
         return None
     kinds = allowed.split("|")
     if _JSON_TYPES.get(type(value)) not in kinds:

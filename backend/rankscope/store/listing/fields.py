@@ -105,7 +105,7 @@ def own_fields() -> dict[str, Field]:
 
 
 OLD_NAMES = {"created_at": "created", "model_id": "model", "data_id": "data", "accuracy": "headline"}
-"""Sort keys of earlier versions -> today's name."""
+"""Sort keys of earlier versions -> current names."""
 
 
 @cache

@@ -35,7 +35,7 @@ class Launch:
     seed: int
     values: dict[str, JsonValue]
     is_new: bool
-    """Otherwise it is stored already, and waits for a run."""
+    """Otherwise it is already stored and waits for a run."""
     run: TrialRun | None = None
     refusal: str | None = None
 
