@@ -4,7 +4,7 @@ import { afterEach, vi } from "vitest";
 if (typeof window !== "undefined") {
   await import("@testing-library/jest-dom/vitest");
   const { cleanup, configure } = await import("@testing-library/react");
-  // Its own limit of a second is a timed test on a machine where other tests use the cores.
+  // The default limit of one second is too short on a machine where other tests use the cores.
   configure({ asyncUtilTimeout: 30_000 });
   afterEach(cleanup);
 

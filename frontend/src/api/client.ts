@@ -10,7 +10,7 @@ const actPatienceMs = 120_000;
 /**
  * fetch with a timeout: a request to a frozen server would never end.
  *
- * While the server is unreachable, reads fail at once, including pending ones. They are repeated once it answers.
+ * While the server is unreachable, reads fail at once, even pending ones. They are retried once it answers.
  */
 export async function fetchFromServer(request: Request): Promise<Response> {
   const isRead = request.method === "GET";
@@ -51,7 +51,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The server answered and refused: asking again changes nothing. */
+/** The server rejected the request, so retrying doesn't help. */
 export const isRefusal = (error: Error): boolean =>
   error instanceof ApiError && error.status >= 400 && error.status < 500;
 
@@ -61,7 +61,7 @@ interface Answer<T> {
   response: Response;
 }
 
-/** The data of an answer, or an ApiError. */
+/** Returns the data of a response, or throws an ApiError. */
 export async function unwrap<T>(request: Promise<Answer<T>>): Promise<T> {
   let answer: Answer<T>;
   try {

@@ -23,7 +23,7 @@ export const withChanges = <C extends object>(config: C, changes: Record<string,
     )
     .reduce((changed, [path, value]) => withValue(changed, path, value), config as ConfigDraft) as C;
 
-/** The configuration with `name` first in each part that has one: a reader sees first what the options belong to. */
+/** The configuration with `name` first in each part that has one, since the options depend on it. */
 export const namesFirst = (config: object): ConfigDraft =>
   Object.fromEntries(
     Object.entries(config).map(([part, value]: [string, unknown]) =>

@@ -16,7 +16,7 @@ interface Moving {
   everyMs?: number;
 }
 
-/** Options of a query that is repeated while a run is active, and when its status changes: the last numbers come at the end. */
+/** Options of a query that is repeated while a run is active, and read once more when its status changes. */
 export const whileActive = ({ key, also = [], status, everyMs }: Moving) => ({
   queryKey: [...key, ...also, status],
   placeholderData: <T>(before: T | undefined, query: { queryKey: readonly unknown[] } | undefined) =>

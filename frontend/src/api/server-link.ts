@@ -71,7 +71,7 @@ export class ServerLink {
     if (!before.isReachable || before.isUpdated !== isUpdated) this.tell();
   };
 
-  /** Checks at once after a request has failed, since only that request may have. True: the server answers. */
+  /** Checks immediately after a failed request, which need not be an outage. True: the server answers. */
   readonly check = (): Promise<boolean> => {
     this.run();
     this.question ??= this.askNow().finally(() => {

@@ -3,7 +3,7 @@ import { Component, type ReactNode } from "react";
 import { useLocation } from "react-router";
 import { ErrorState } from "@/components/feedback/states";
 
-/** Replaces a page that failed to render or load; another address tries again. */
+/** Replaces a page that failed to render or load; opening another address tries again. */
 export function CrashBoundary({ children }: { children: ReactNode }) {
   return <Boundary path={useLocation().pathname}>{children}</Boundary>;
 }

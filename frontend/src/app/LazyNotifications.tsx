@@ -10,8 +10,8 @@ const NotificationList = lazyPart(
 const afterMs = 5_000;
 
 /**
- * What shows notifications: not part of the first paint, and there before the server may become unreachable.
- * Those that are sent earlier wait in their store.
+ * Displays notifications. Loaded after the first paint, but soon, because the server may become unreachable.
+ * Notifications that are sent before that wait in their store.
  */
 export function LazyNotifications() {
   const [isLater, setIsLater] = useState(false);

@@ -9,7 +9,7 @@ import { canReload, forgetTyping } from "./typed";
 const reloadedKey = "rankscope-reloaded-at";
 const reloadPauseMs = 60_000;
 
-/** Says that the server is unreachable or that the page was updated. Overlays the page, so that nothing moves. */
+/** Shows that the server is unreachable or the page was updated. Overlays the page, so that nothing moves. */
 export function LinkBanner() {
   const { isReachable, isUpdated, heardAt } = useLink();
   const { pathname } = useLocation();

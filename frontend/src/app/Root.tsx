@@ -21,7 +21,7 @@ const SignInPage = lazyPart(
 export function Root() {
   const session = useQuery({ ...sessionQuery, retry: 5 });
   const isSignedIn = session.data?.signed_in === true;
-  // Every page names methods and metrics: they are read before the first one is drawn.
+  // Every page names methods and metrics, so they are loaded before the first page is rendered.
   useQuery({ ...methodsQuery, enabled: isSignedIn });
   useQuery({ ...tasksQuery, enabled: isSignedIn });
   useEffect(() => (isSignedIn ? link.watch() : undefined), [isSignedIn]);

@@ -3,7 +3,7 @@ import { lazyPart } from "@/components/server/load-part";
 import { NotFoundPage } from "./NotFoundPage";
 import { Root } from "./Root";
 
-// Each page is a chunk of its own.
+// Each page is a separate chunk.
 const RunsPage = lazyPart(
   () => import("@/features/runs/RunsPage"),
   (part) => part.RunsPage,
@@ -88,7 +88,7 @@ export function AppRoutes() {
         <Route path="sweeps/new" element={<NewSweepPage />} />
         <Route path="sweeps/:id" element={<SweepPage />} />
         <Route path="glossary" element={<GlossaryPage />} />
-        {/* The server redirects links with a wrong token here; a signed-in user goes on to the runs. */}
+        {/* The server redirects links with a wrong token here; a signed-in user is sent on to the runs. */}
         <Route path="sign-in" element={<Navigate to="/" replace />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>

@@ -12,7 +12,7 @@ import { lightLook } from "@/charts/plot/look";
 import { budgetFigure } from "./budget";
 import { curvesFigure } from "./curves";
 
-// biome-ignore lint/suspicious/noExplicitAny: figures are looked into as plain data
+// biome-ignore lint/suspicious/noExplicitAny: figures are inspected as plain data
 type Trace = any;
 
 test("numbers on the scales have a contrast of at least 4.5 everywhere", () => {

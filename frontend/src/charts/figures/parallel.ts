@@ -33,7 +33,7 @@ export function placeOn(one: Axis, value: number | string | null): number {
   return (scaled(Number(value)) - scaled(low)) / (scaled(high) - scaled(low));
 }
 
-/** Parallel coordinates: an axis per parameter and one for the metric; a line per point, the better the stronger. */
+/** Parallel coordinates: an axis per parameter and one for the metric; better points have stronger lines. */
 export function parallelFigure({ analysis, metric, text, marked, look }: ParallelInput): Figure {
   const { axes } = analysis;
   const values = analysis.lines.map((line) => line.value);

@@ -36,7 +36,7 @@ export function paretoFront(points: readonly TradeOff[], lowerIsBetter: boolean)
   return front;
 }
 
-/** Value against cost, with the Pareto front as steps: what can be had for at most that cost. */
+/** Value against cost, with the Pareto front as steps: the best value for at most that cost. */
 export function tradeOffFigure(input: TradeOffInput): Figure {
   const { points, lowerIsBetter, look, costText } = input;
   const front = paretoFront(points, lowerIsBetter);

@@ -274,7 +274,7 @@ export function valuesFigure(
   };
 }
 
-/** Every mean and every sound seed; collapsed ones may be far away, and are marked where they fit. */
+/** All means, and seeds that did not collapse. Collapsed ones may be far away, and are marked if they fit. */
 const valueLimits = (cells: readonly ExperimentCell[]): number[] =>
   cells.flatMap((cell) => [
     ...cell.values.flatMap((one) => (one.value === null || one.collapse ? [] : [one.value])),

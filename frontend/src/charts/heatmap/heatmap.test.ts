@@ -26,7 +26,7 @@ const view = (now: ModuleLevels, start: number[], before = start): RankView => (
   before,
 });
 
-// biome-ignore lint/suspicious/noExplicitAny: figures are looked into as plain data
+// biome-ignore lint/suspicious/noExplicitAny: figures are inspected as plain data
 type Loose = any;
 const modules = [module(0, "query"), module(0, "value"), module(1, "query")];
 const figure = (more: Partial<HeatmapInput> = {}) => {

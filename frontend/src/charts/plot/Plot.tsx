@@ -88,7 +88,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
         const { data, layout } = waiting;
         labels = waiting.labels;
         waiting = undefined;
-        // A range of other axes means nothing on these.
+        // A zoomed range of other axes does not apply to these.
         if (axes !== undefined && axes !== layout.uirevision) toWhole();
         axes = String(layout.uirevision);
         // Plotly mutates the layout and its axes, so it gets a copy.

@@ -26,7 +26,7 @@ interface DrawnAxis {
  * Plotly creates, styles and measures an element for every text: with 224 of them that is half of a redraw.
  */
 export function drawLabels(root: HTMLElement, labels: readonly CellLabel[]): void {
-  // Plotly's own place for canvases, between the drawing and the hover labels.
+  // Plotly's container for canvases, between the drawing and the hover labels.
   const layer = root.querySelector(".gl-container");
   let canvas = layer?.querySelector<HTMLCanvasElement>("canvas.cell-labels") ?? null;
   if (!layer || (!canvas && labels.length === 0)) return;

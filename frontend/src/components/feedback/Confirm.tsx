@@ -7,7 +7,7 @@ const ConfirmDialog = lazyPart(
   (part) => part.ConfirmDialog,
 );
 
-/** Asks before something is lost. The dialog's code is loaded when one is first opened. */
+/** Asks for confirmation before something is lost. The dialog's code is loaded when one is first opened. */
 export function Confirm(props: ConfirmProps) {
   const [wasOpened, setWasOpened] = useState(false);
   if (props.opened && !wasOpened) setWasOpened(true);

@@ -11,7 +11,7 @@ export interface ConfirmProps {
   onClose: () => void;
 }
 
-/** Asks before something is lost. The cancel button has the focus. */
+/** Asks for confirmation before something is lost. The cancel button has the focus. */
 export function ConfirmDialog({
   opened,
   title,

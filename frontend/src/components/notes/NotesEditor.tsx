@@ -10,7 +10,7 @@ const waitMs = 800;
 const mostCharacters = 15_000;
 
 interface NotesEditorProps {
-  /** Of what is noted: saves of one id are serial. */
+  /** Id of what the notes are about: saves of one id are serial. */
   id: string;
   notes: string;
   save: (notes: string) => Promise<unknown>;

@@ -6,7 +6,7 @@ import type { MethodInfo, RunConfig } from "@/api/types";
 export const methodsQuery = queryOptions({
   queryKey: ["methods"],
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/methods", { signal }))).items,
-  // They change with the server's version only, and then the page is loaded again.
+  // They change only with the server's version, and then the page is reloaded.
   staleTime: Number.POSITIVE_INFINITY,
 });
 

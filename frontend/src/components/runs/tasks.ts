@@ -6,7 +6,7 @@ import type { MetricInfo } from "@/api/types";
 export const tasksQuery = queryOptions({
   queryKey: ["tasks"],
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/tasks", { signal }))).items,
-  // They change with the server's version only, and then the page is loaded again.
+  // They change only with the server's version, and then the page is reloaded.
   staleTime: Number.POSITIVE_INFINITY,
 });
 
@@ -20,13 +20,13 @@ export const useMetrics = (task: string): readonly MetricInfo[] =>
 export const useAllMetrics = (): readonly MetricInfo[] =>
   useQuery(tasksQuery).data?.flatMap((task) => task.metrics) ?? none;
 
-/** What the main metric of these runs is called within a sentence, where it is the same for all. */
+/** Name of these runs' main metric within a sentence, if they all have the same one. */
 export function sharedHeadline(runs: readonly { headline: { title: string } }[]): string {
   const titles = new Set(runs.map((run) => run.headline.title));
   return titles.size === 1 ? ([...titles][0] ?? "") : "main metric";
 }
 
-/** The description of a metric, or one made from its name: a metric is never left out because nobody described it. */
+/** The description of a metric, or one made from its name, so that metrics without one are shown too. */
 export function metricCalled(name: string, known: readonly MetricInfo[]): MetricInfo {
   const numbers = name.match(/\d+/g) ?? [];
   const pattern = numbers.length === 1 ? name.replace(/\d+/, "*") : name;

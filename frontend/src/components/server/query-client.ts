@@ -4,8 +4,8 @@ import { sessionQuery } from "@/api/queries";
 import { link } from "@/api/server-link";
 
 /**
- * Retries requests that a restart of the server breaks, but not those that it refused; any 401 leads to the sign-in page.
- * When an unreachable server answers again, everything on the page that may be stale is read again.
+ * Retries requests that failed because the server restarted, but not those that it rejected. Any 401 leads to
+ * the sign-in page. When an unreachable server answers again, everything that may be stale is read again.
  */
 export function createQueryClient(): QueryClient {
   const onError = (error: Error) => {

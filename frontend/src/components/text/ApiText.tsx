@@ -1,7 +1,7 @@
 import { Code } from "@mantine/core";
 import { Fragment } from "react";
 
-/** Text of the API; what is between backticks is shown as code. */
+/** Text from the API; text between backticks is shown as code. */
 export function ApiText({ children }: { children: readonly (string | null | undefined)[] | string }) {
   const text = typeof children === "string" ? children : children.filter(Boolean).join(" ");
   return text.split("`").map((part, index) => {

@@ -16,7 +16,7 @@ interface PauseResumeStopProps {
   stopping: string;
 }
 
-/** The buttons that its state allows. Stopping ends trainings, so it is confirmed. */
+/** The buttons that the state allows. Stopping ends trainings, so it needs confirmation. */
 export function PauseResumeStop({ state, noun, busy, onAct, stopping }: PauseResumeStopProps) {
   const [isAsking, setAsking] = useState(false);
   return (
