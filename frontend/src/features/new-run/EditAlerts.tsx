@@ -30,7 +30,7 @@ export function RestoredAlert({ onDiscard, onClose }: RestoredAlertProps) {
 
 interface BrokenYamlAlertProps {
   error: string;
-  /** Opens the YAML; left out where it is open. */
+  /** Opens the YAML; omitted where it is already open. */
   onFix?: () => void;
   onDiscard: () => void;
 }
@@ -60,9 +60,9 @@ export function BrokenYamlAlert({ error, onFix, onDiscard }: BrokenYamlAlertProp
 }
 
 interface RefusalAlertProps {
-  /** Problems that belong to no field of the form. */
+  /** Problems that don't belong to a field of the form. */
   sentences: readonly string[];
-  /** An error that is not about a field; null without one. */
+  /** An error that is not about a field; null if there is none. */
   error: Error | null;
   onCheckAgain: () => void;
 }

@@ -13,7 +13,7 @@ import {
   modelDownloadsQuery,
 } from "@/components/hub/downloads";
 
-/** What a preset needs from the hub and is not here, and a button that downloads it. */
+/** What a preset needs from the hub and is not installed, and a button that downloads it. */
 export function PresetNeeds({ preset, onReady }: { preset: Preset; onReady: () => void }) {
   const client = useQueryClient();
   const { missing_model: model, missing_data: data } = preset;

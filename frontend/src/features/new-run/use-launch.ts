@@ -24,7 +24,7 @@ export function useLaunch({ edit, start, edited, onDone }: LaunchOptions) {
       onDone(run);
     },
   });
-  // An error is about the configuration that was sent, so it goes away when that changes.
+  // An error is about the configuration that was sent, so it is cleared when that changes.
   const { reset } = launch;
   const { draft, name, tags } = edit;
   useEffect(() => reset(), [draft, name, tags, reset]);

@@ -166,7 +166,7 @@ function useLaunchExperiment() {
   });
 }
 
-/** The start's own method if it chooses ranks; otherwise the first one that does. */
+/** The method that the form starts with if it chooses ranks; otherwise the first one that does. */
 function firstMethod(start: ConfigDraft, methods: ReturnType<typeof useMethods>): string {
   const choosing = methods.filter((one) => one.rank_changes !== "never" && one.budget_field !== null);
   const own = choosing.find((one) => one.name === valueAt(start, "method.name"));

@@ -8,7 +8,7 @@ import { plural } from "@/components/text/plural";
 interface ExperimentPlanPanelProps {
   plan: ExperimentVerdict["plan"] | undefined;
   isChecking: boolean;
-  /** Problems that belong to no field of the form. */
+  /** Problems that don't belong to a field of the form. */
   problems: readonly string[];
   canLaunch: boolean;
   isBusy: boolean;

@@ -1,4 +1,4 @@
-/** From what the form has to the body of POST /experiments. */
+/** Converts the state of the form to the body of POST /experiments. */
 import type { ConfigDraft } from "@/api/types";
 
 export interface MethodRow {
@@ -21,7 +21,7 @@ export interface Asked {
   /** In points if the metric is a share. */
   margin: number;
   trials: number;
-  /** Numbers, or text that is not one yet, which the API names. */
+  /** Numbers, or text that is not a number yet, which the API reports. */
   lowestRate: unknown;
   highestRate: unknown;
   controls: string[];
@@ -59,7 +59,7 @@ function methodChoice({ method, options, pattern }: MethodRow) {
     : { method, options: optionsOf(options) };
 }
 
-/** Reads `init=zero_b, eta=0`: numbers and true or false are values, all else is text. */
+/** Reads `init=zero_b, eta=0`: numbers and true or false are values, everything else is text. */
 export function optionsOf(typed: string): Record<string, unknown> {
   const pairs = typed
     .split(",")

@@ -103,7 +103,7 @@ test("another data set proposes its task and forgets columns that it lacks", () 
   // With the options that fit it.
   const talks = [...sets, dataset("z", ["tags"], "tagging", { headline_metric: "eval_b" })];
   expect(withLikelyTask(on("x"), on("z"), sections, talks).task).toMatchObject({ headline_metric: "eval_b" });
-  // An edit elsewhere leaves a task that was chosen by hand.
+  // An edit elsewhere keeps a task that was chosen by hand.
   expect(withLikelyTask(on("y"), on("y"), sections, sets)).toEqual(on("y"));
 });
 

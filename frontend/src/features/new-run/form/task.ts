@@ -60,7 +60,7 @@ export function withLikelyTask(
   return fitting;
 }
 
-/** The sections, where the best checkpoint is chosen by a metric that the task computes, or by the present one. */
+/** The sections; the best checkpoint can be chosen by the metrics of the task, or by the current choice. */
 export function withMetricsOf(
   sections: FormSection[],
   metrics: readonly string[] | undefined,

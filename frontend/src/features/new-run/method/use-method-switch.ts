@@ -42,7 +42,7 @@ export function useMethodSwitch(
     },
     onSuccess: ({ from, to, switched }) => {
       budget.current = switched.budget ?? budget.current;
-      // Only the changes of the switch: what was typed in the meantime stays.
+      // Apply only the changes of the switch, to keep what was typed in the meantime.
       onDraft((now) =>
         switched.changes
           .filter((change) => !change.field.startsWith("method."))

@@ -75,7 +75,7 @@ test("the keyboard opens a group, moves in it and chooses, and each line says wh
   await userEvent.keyboard("{ArrowLeft}{End} {Home} ");
   expect(group).toHaveAttribute("aria-expanded", "false");
   expect([...chosen]).toEqual(["pooler"]);
-  // One stop for the tab key, whatever is open.
+  // A single tab stop, whatever is open.
   expect(screen.getAllByRole("treeitem").filter((item) => item.tabIndex === 0)).toHaveLength(1);
 });
 

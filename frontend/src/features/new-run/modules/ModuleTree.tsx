@@ -106,7 +106,7 @@ export function ModuleTree({ groups, chosen, onChange, addedBy }: ModuleTreeProp
             {leaf ? (
               <span className="module-opener" />
             ) : (
-              // For the mouse: the keys are those of the line.
+              // Only for the mouse: keys are handled by the line.
               <span
                 className="module-opener"
                 aria-hidden

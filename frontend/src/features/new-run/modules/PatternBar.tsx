@@ -15,7 +15,7 @@ const examples: Record<PatternKind, string> = {
   regex: "layer\\.(0|11)\\..*(query|value)$",
 };
 
-/** Chooses layers by a pattern of their names, and says how many fit while it is typed. */
+/** Chooses layers by a pattern of their names, and shows how many match while you type. */
 export function PatternBar({ modules, chosen, onChange }: PatternBarProps) {
   const [kind, setKind] = useState<PatternKind>("glob");
   const [pattern, setPattern] = useState("");

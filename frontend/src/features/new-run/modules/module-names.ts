@@ -1,4 +1,4 @@
-/** Between names in `target_modules` and the layers they stand for. A name stands for every layer whose name ends with it. */
+/** Converts `target_modules` to layers and back. A name stands for every layer whose name ends with it. */
 import type { ModelModule } from "@/api/types";
 
 const fits = (module: ModelModule, name: string): boolean => `.${module.name}`.endsWith(`.${name}`);
@@ -11,7 +11,7 @@ export function chosenBy(names: readonly string[] | null, modules: readonly Mode
   return new Set(chosen.map((module) => module.name));
 }
 
-/** Those of the names that stand for no layer of the model. */
+/** The names that don't stand for any layer of the model. */
 export const unknownNames = (names: readonly string[], modules: readonly ModelModule[]): string[] =>
   names.filter((name) => !modules.some((module) => fits(module, name)));
 
@@ -50,7 +50,7 @@ function endsOf(name: string): string[] {
 
 export type PatternKind = "glob" | "regex";
 
-/** The test that a pattern makes of a name; an error's message if it is not a valid pattern. */
+/** The test of a name against a pattern; an error message if the pattern is not valid. */
 export function testOf(pattern: string, kind: PatternKind): ((name: string) => boolean) | string {
   if (kind === "glob") {
     const body = pattern

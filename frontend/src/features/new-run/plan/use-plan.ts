@@ -15,7 +15,7 @@ export function usePlan(draft: ConfigDraft) {
     placeholderData: keepPreviousData,
     staleTime: 60_000,
     gcTime: 60_000,
-    // A refusal stands until the configuration changes.
+    // A rejection doesn't change until the configuration does.
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
   });

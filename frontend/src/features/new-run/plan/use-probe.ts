@@ -5,7 +5,7 @@ import type { ConfigDraft } from "@/api/types";
 
 const pollMs = 700;
 
-/** Measures a few steps of a configuration on a worker; the plan then has what was measured. */
+/** Measures a few steps of a configuration on a worker; the plan then includes the measurement. */
 export function useProbe() {
   const client = useQueryClient();
   const [id, setId] = useState<string | null>(null);

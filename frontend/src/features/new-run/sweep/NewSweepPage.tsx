@@ -85,7 +85,7 @@ const firstSweep = (config: ConfigDraft): AskedSweep => ({
   seeds: ["0"],
 });
 
-/** The design as it was asked for: rungs and the metric's title follow from it. */
+/** The design as it was requested, without rungs and the metric's title, which are derived from it. */
 function copyOf(sweep: SweepDetail): AskedSweep {
   const { config, parameters, search, seeds, metric, parallel, stop, stop_runs } = sweep.design;
   const body = { config, parameters, search, seeds, metric: metric.name, parallel, stop, stop_runs };

@@ -155,7 +155,7 @@ export function SearchSpacePanel({ rows, onChange, choices, kind, problemOf }: S
   );
 }
 
-/** Each field once; one that the form does not know, from YAML, stays. */
+/** Each field once; fields from YAML that the form does not know are kept. */
 function grouped(choices: readonly Choice[], own: string, rows: readonly ParameterRow[]) {
   const free = choices.filter((one) => one.value === own || !rows.some((row) => row.name === one.value));
   const groups = [...new Set(free.map((one) => one.group))].map((group) => ({

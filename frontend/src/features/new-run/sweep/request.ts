@@ -1,4 +1,4 @@
-/** Between what the form has and the body of POST /sweeps. */
+/** Converts between the state of the form and the body of POST /sweeps. */
 import { stringify } from "yaml";
 import { namesFirst } from "@/api/config";
 import type { ConfigDraft } from "@/api/types";
@@ -14,7 +14,7 @@ export interface ParameterRow {
   kind: SpaceKind;
   /** As typed. */
   values: string[];
-  /** Numbers, or text that is not one yet, which the API names. */
+  /** Numbers, or text that is not a number yet, which the API reports. */
   low: unknown;
   high: unknown;
   /** Of a range in a grid. */
@@ -92,7 +92,7 @@ function parsed(text: string): unknown {
 
 const typed = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
-/** A body, also of another sweep or from YAML, as the form has it; or what is wrong with its structure. */
+/** The form's state for a body (also of another sweep or from YAML), or what is wrong with its structure. */
 export function askedOf(body: unknown): AskedSweep | { error: string } {
   if (!isObject(body)) return { error: "Expected a mapping with config, parameters and search." };
   const known = [

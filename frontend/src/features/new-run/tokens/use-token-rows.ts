@@ -4,7 +4,7 @@ import { valueAt } from "@/api/config";
 import type { ConfigDraft } from "@/api/types";
 
 const pollMs = 700;
-/** Rows of one answer; those of the same answer are shown without waiting. */
+/** Rows per response; rows of a response that has arrived are shown without waiting. */
 export const rowsAtOnce = 10;
 
 /** What the tokens of a row depend on, as text. */
@@ -13,7 +13,7 @@ export const tokensKey = (draft: ConfigDraft): string =>
 
 export const firstOf = (row: number): number => row - ((row - 1) % rowsAtOnce);
 
-/** The tokens of ten rows, the given one among them, computed by a worker. Requests nothing while `draft` is null. */
+/** Tokens of ten rows, including the given one, computed by a worker. Sends nothing while `draft` is null. */
 export function useTokenRows(draft: ConfigDraft | null, row: number) {
   const key = ["token-rows", draft && tokensKey(draft), firstOf(row)];
   const asked = useQuery({
