@@ -4,7 +4,7 @@ import { Panel } from "@/components/layout/Panel";
 import { count } from "@/components/text/format";
 import { ColumnChart } from "./ColumnChart";
 
-/** As many different values are counted exactly. */
+/** Up to this many different values are counted exactly. */
 const estimatedFrom = 4095;
 
 /** The columns with what is missing, and a chart of one of them. */

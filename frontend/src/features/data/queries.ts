@@ -29,7 +29,7 @@ export const packageFilesQuery = queryOptions({
 export const datasetQuery = (id: string) =>
   queryOptions({
     queryKey: ["datasets", id],
-    // The client's types make lists of pairs.
+    // The client's types turn pairs into lists.
     queryFn: async ({ signal }) =>
       (await unwrap(
         http.GET("/api/v1/datasets/{dataset_id}", { signal, params: { path: { dataset_id: id } } }),

@@ -12,7 +12,7 @@ import { ExperimentState } from "./ExperimentState";
 import { SelectionBar } from "./SelectionBar";
 import "./experiments.css";
 
-/** One experiment: what it says first, then why, then the numbers. */
+/** One experiment: the conclusion first, then the reasons, then the numbers. */
 export function ExperimentPage() {
   const { id = "" } = useParams();
   const [params, setParams] = useSearchParams();

@@ -3,7 +3,7 @@ import { Link } from "react-router";
 import type { ExperimentDetail } from "@/api/types";
 import { count } from "@/components/text/format";
 
-/** How far an experiment is, and why it waits or ended. */
+/** Progress of an experiment, and why it is waiting or has ended. */
 export function ExperimentState({ experiment }: { experiment: ExperimentDetail }) {
   const { trials, message, next_step, status, expected_trials: all } = experiment;
   if (status === "done" && !message) return null;

@@ -19,7 +19,7 @@ import { type Preview, previewOf } from "./import-preview";
 
 const mostProblems = 8;
 
-/** Imports results of trainings made elsewhere. The file is read first, to offer its metrics and variants. */
+/** Imports results of trainings that ran elsewhere. Reads the file first to offer metrics and variants. */
 export function ImportDialog({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   return (
     <Modal opened={opened} onClose={onClose} title="Import results" size="lg" centered>
@@ -129,7 +129,7 @@ function ImportForm({ onClose }: { onClose: () => void }) {
   );
 }
 
-/** The first lines that were refused. */
+/** The first lines that were rejected. */
 function Problems({ error }: { error: Error }) {
   const fields: FieldProblem[] = error instanceof ApiError ? error.fields : [];
   return (

@@ -8,7 +8,7 @@ interface SelectionBarProps {
   onChange: (selection: Selection) => void;
 }
 
-/** Chooses which comparisons are shown, and so corrected together. */
+/** Chooses which comparisons are shown, and therefore corrected together. */
 export function SelectionBar({ experiment, selection, onChange }: SelectionBarProps) {
   const { task, budget, variants = [] } = selection;
   const others = experiment.design.variants

@@ -1,4 +1,4 @@
-/** What a file of results offers: the numbers that every line has, and the variants. The server checks the rest. */
+/** Content of a file of results: numbers that all lines have, and the variants. The server checks the rest. */
 export interface Preview {
   metrics: string[];
   variants: string[];

@@ -3,7 +3,7 @@ import text from "@docs/glossary.md?raw";
 
 export interface Term {
   name: string;
-  /** May hold `code` and *terms of the page*. */
+  /** May contain `code` and *terms of the page*. */
   meaning: string;
 }
 
@@ -12,7 +12,7 @@ export interface Section {
   terms: Term[];
 }
 
-/** The sections of a glossary: `## Title`, then lines of `- **Term**: meaning`. Throws for a line of another form. */
+/** The sections of a glossary: `## Title`, then lines of `- **Term**: meaning`. Throws for any other line. */
 export function sectionsOf(markdown: string): Section[] {
   const [, ...parts] = markdown.trim().split(/^## /m);
   return parts.map((part) => {

@@ -44,7 +44,7 @@ function AddForm({ isBusy, onAdd }: AddFormProps) {
   const add = (event: FormEvent) => {
     event.preventDefault();
     const sent = hubId.trim();
-    // What was typed meanwhile stays.
+    // Keep what was typed in the meantime.
     if (sent) onAdd(sent, revision.trim(), () => setHubId((now) => (now.trim() === sent ? "" : now)));
   };
   return (

@@ -120,7 +120,7 @@ function FullAlert({ alert }: { alert: Shown }) {
   );
 }
 
-/** The server's reason why the run ended or waits. */
+/** The server's reason why the run ended or is waiting. */
 function troubleOf(run: RunDetail, status: RunStatus): Shown | null {
   // The row may be older than the stream: its reason belongs to the row's status.
   if (!run.message || status !== run.status) return null;

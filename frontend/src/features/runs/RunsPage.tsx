@@ -76,7 +76,7 @@ export function RunsPage() {
         <QueuePanel />
         <Box
           ref={bar}
-          // The table stays where it is when the actions replace a filter of more lines.
+          // Keeps the table in place when the actions replace a filter that takes more lines.
           mih={selected.length > 0 ? filterHeight : 36}
           {...(selected.length > 0 ? { className: "selection-bar" } : {})}
         >

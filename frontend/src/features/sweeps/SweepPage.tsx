@@ -13,7 +13,7 @@ import { SweepHeader } from "./SweepHeader";
 import { trialsText, valuesText } from "./sweep-text";
 import "./sweeps.css";
 
-/** One sweep: how far it is, its leaderboard, and what its parameters do. */
+/** One sweep: its progress, its leaderboard, and the effect of its parameters. */
 export function SweepPage() {
   const { id = "" } = useParams();
   const sweep = useQuery(sweepQuery(id));

@@ -21,7 +21,7 @@ interface CursorTableProps {
   onHidden: (hidden: string[]) => void;
 }
 
-/** The legend of all charts: which curve is whose, its value under the cursor, and whether it is shown. */
+/** The legend of all charts: whose curve it is, its value under the cursor, and whether it is shown. */
 export function CursorTable(props: CursorTableProps) {
   const { groups, data, names, titleOf, cursor, axis, drawn, hidden, onHidden } = props;
   const look = useLook();

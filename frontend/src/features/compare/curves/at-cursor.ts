@@ -23,7 +23,7 @@ export interface CursorValue {
   sd: Num | null;
 }
 
-/** The value at a position; without one, the last. */
+/** The value at a position, or the last value if no position is given. */
 export function valueAt(
   curve: { x: number[]; values: Num[]; sd: Num[] | null },
   at: number | null,

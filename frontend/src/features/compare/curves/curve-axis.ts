@@ -20,7 +20,7 @@ export const axisNotes: Record<CurveAxis, string> = {
 
 export interface DrawnAxis {
   title: string;
-  /** What the positions of the API are divided by. */
+  /** Divisor of the API's positions. */
   by: number;
   /** Plotly's format of a position. */
   format: string;

@@ -17,7 +17,7 @@ import { plural } from "@/components/text/plural";
 import { keyOf } from "@/features/compare/view/looks";
 import { ranksQuery } from "@/features/compare/view/queries";
 
-/** More only when asked: 20 heatmaps are ten screens. */
+/** More are shown on request: 20 heatmaps fill ten screens. */
 const fewHeatmaps = 6;
 
 type Colouring = "rank" | "mean";

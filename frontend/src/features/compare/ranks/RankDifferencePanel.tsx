@@ -48,7 +48,7 @@ interface RankDifferencePanelProps {
   onChange: ChangeView;
 }
 
-/** The ranks of two runs, A, B and A − B, through the training, and how alike the allocations are. */
+/** The ranks of two runs, A, B and A − B, over the training, and how similar the allocations are. */
 export function RankDifferencePanel({ comparison, view, onChange }: RankDifferencePanelProps) {
   const methods = useMethods();
   const ranked = rankedRuns(comparison, (name) => methodCalled(name, methods));
@@ -202,7 +202,7 @@ function OneSide({ side, run, data, index, rows, ranks, other }: OneSideProps) {
   const look = useLook();
   const isDifference = side === "A − B";
   const grid = useMemo(() => moduleGrid(data.modules), [data.modules]);
-  // One scale through the training, so that colours don't jump.
+  // One scale for the whole training, so that colours don't jump.
   const top = useMemo(
     () => (isDifference ? largestDifference(ranks, other) : Math.max(data.width_a, data.width_b)),
     [isDifference, ranks, other, data],

@@ -3,7 +3,7 @@
 /** Largest correlation of 95 in 100 pairs of unrelated allocations: 1.96 / sqrt(n - 1) for n modules. */
 export const chanceLevel = (modules: number): number => 1.96 / Math.sqrt(Math.max(1, modules - 1));
 
-/** One sentence about how alike the ranks of two runs are. */
+/** One sentence about how similar the ranks of two runs are. */
 export function agreementText(spearman: number, modules: number, uniform: "A" | "B" | "both" | null): string {
   if (modules < 3) return "The runs share fewer than three modules, so their allocations can't be compared.";
   if (uniform !== null)

@@ -4,7 +4,7 @@ import type { Module, RankDifference } from "@/api/types";
 import { signed } from "@/charts/heatmap/rank-values";
 import { plainText } from "@/charts/plot/plain-text";
 
-/** Stands for a rank: the run doesn't adapt the module. */
+/** Value of a rank if the run doesn't adapt the module. */
 export const notAdapted = 65_535;
 
 export interface Unpacked {
@@ -35,7 +35,7 @@ const rankOf = (ranks: Uint16Array, index: number): number | null => {
   return rank === notAdapted ? null : rank;
 };
 
-/** The largest differences first; modules of one run only are last. */
+/** The largest differences first; modules that only one run adapts come last. */
 export function moduleDifferences(
   modules: readonly Module[],
   a: Uint16Array,
@@ -64,7 +64,7 @@ export function differenceHover(module: Module, a: number | null, b: number | nu
   return `<b>${plainText(module.name)}</b><br>A ${rankText(a)}, B ${rankText(b)}${difference}`;
 }
 
-/** Index of the position nearest to `at`; the last one without it. */
+/** Index of the position nearest to `at`, or of the last one if `at` is null. */
 export function nearest(positions: readonly number[], at: number | null): number {
   if (at === null) return positions.length - 1;
   let best = 0;

@@ -1,4 +1,4 @@
-/** The parts of a comparison's report, from what the API said. */
+/** The parts of a comparison's report, from the API's responses. */
 import { toNumber } from "@/api/numbers";
 import type { ComparedCurves, Comparison, MetricInfo, RankDifference } from "@/api/types";
 import { type TradeOff, tradeOffFigure } from "@/charts/figures/trade-off";

@@ -29,7 +29,7 @@ export function deltaTo(
 export const signedMetric = (difference: number): string =>
   difference === 0 ? "±0" : `${difference > 0 ? "+" : "−"}${metric(Math.abs(difference))}`;
 
-/** The mean of what the runs of a group have; null if none has a value. */
+/** The mean over the runs of a group that have a value; null if none has one. */
 export function meanOf(group: Group, numberOf: (runId: string) => number | null | undefined): number | null {
   const values = group.run_ids.map(numberOf).filter((value) => typeof value === "number");
   return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;

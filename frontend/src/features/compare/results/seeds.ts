@@ -1,4 +1,4 @@
-/** The next seeds that a group has no run of. */
+/** The next seeds for which a group has no run. */
 export function nextSeeds(taken: readonly number[], count: number): number[] {
   const found: number[] = [];
   for (let seed = 0; found.length < count; seed++) if (!taken.includes(seed)) found.push(seed);

@@ -18,7 +18,7 @@ export const groupLook = (look: Look, group: number): GroupLook => ({
 
 export type Group = Comparison["groups"][number];
 
-/** Its first run: stands for the group in the address. */
+/** Its first run, which identifies the group in the address. */
 export const keyOf = (group: Group): string => group.run_ids[0] ?? "";
 
 /** Index of the baseline's group: the one with this run, or the first. */

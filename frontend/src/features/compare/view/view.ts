@@ -69,7 +69,7 @@ export function viewFrom(params: URLSearchParams): CompareView {
   };
 }
 
-/** The address of a view; what is usual is omitted. */
+/** The address of a view; defaults are omitted. */
 export function paramsOf(view: CompareView): URLSearchParams {
   const params = new URLSearchParams();
   const put = (name: string, value: string, usual = "") => {

@@ -18,7 +18,7 @@ interface AnswerPanelsProps {
   isOld: boolean;
 }
 
-/** What an experiment says first, then why, then the numbers. */
+/** The conclusion of an experiment first, then the reasons, then the numbers. */
 export function AnswerPanels({ answer, experiment, selection, isOld }: AnswerPanelsProps) {
   const unit = unitOf(experiment.design.metric);
   return (

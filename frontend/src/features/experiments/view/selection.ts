@@ -1,4 +1,4 @@
-/** Which comparisons are shown, and so corrected together. It is in the address. */
+/** Which comparisons are shown, and therefore corrected together. The selection is in the address. */
 export interface Selection {
   task?: string;
   budget?: number;

@@ -7,7 +7,7 @@ import { http, unwrap } from "@/api/client";
 import type { RunDetail } from "@/api/types";
 import { notify, notifyError } from "@/components/feedback/toast";
 
-/** Launches an experiment that says whether the ranks that a finished run has found are worth anything. */
+/** Launches an experiment that tests whether the ranks that a finished run found are an improvement. */
 export function AllocationQuestion({ run }: { run: RunDetail }) {
   const [isOpen, setOpen] = useState(false);
   const [seeds, setSeeds] = useState(3);

@@ -27,7 +27,7 @@ import { useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { lazyPart } from "@/components/server/load-part";
 
-// Its field for numbers is large, and few pages show it.
+// Loaded on demand: its number input is large, and few pages show it.
 const AllocationQuestion = lazyPart(
   () => import("./AllocationQuestion"),
   (module) => module.AllocationQuestion,
@@ -49,9 +49,9 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
   const [isAsking, setAsking] = useState(false);
   const [isDiscarding, setDiscarding] = useState(false);
   const [isForking, setForking] = useState(false);
-  // Only for the status that the row itself has: a remedy is about how that one ended.
+  // Only for the row's own status, which is the one that the remedy refers to.
   const remedy = status === run.status && run.remedy?.action !== "resume" ? run.remedy : null;
-  // Of another status than the row's nothing is known: the detail that comes next says it.
+  // For any other status, the reasons are unknown until the row is read again.
   const why = (action: "resume" | "fork") => (status === run.status ? run.unavailable[action] : undefined);
   const goTo = (made: { id: string }) => void navigate(`/runs/${made.id}`);
   const apply = () => {
@@ -259,7 +259,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
   );
 }
 
-/** A button that says why it does nothing: it stays focusable, so that keyboard and screen reader reach the reason. */
+/** A button that shows why it is disabled. It stays focusable for keyboards and screen readers. */
 function ReasonedButton({
   reason,
   onClick,

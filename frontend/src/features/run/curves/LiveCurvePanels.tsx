@@ -77,7 +77,7 @@ export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) 
   );
 }
 
-/** The task's main metric, and the loss on an axis of its own. */
+/** The task's main metric, and the loss on a separate axis. */
 export function EvaluationPanel({ run, series, totalSteps, cursor }: CurvePanelProps) {
   const look = useLook();
   const { name, title } = run.headline;

@@ -2,7 +2,7 @@ import type { Num, Series, SeriesList } from "@/api/types";
 import type { TailEvent } from "@/features/run/live/metric-tail";
 import { finitePoints, type MeanState, meanStateAfter, smoothOn } from "@/features/run/live/smoothing";
 
-/** One metric as it is drawn: the history, reduced if it is long, and the points that came since. */
+/** One metric as it is drawn: the history, reduced if it is long, and the points received since. */
 export interface CurveData {
   name: string;
   steps: number[];

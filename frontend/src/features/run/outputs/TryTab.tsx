@@ -97,7 +97,7 @@ const linesOf = (text: string): string[] =>
     .map((line) => line.trim())
     .filter(Boolean);
 
-/** What was typed, without a text in which the answer is shown. */
+/** The typed input, without the text in which the answer is marked. */
 function titleOf({ text, inputs, tuned }: Prediction["items"][number]): string {
   const shown = tuned.kind === "span" ? tuned.field : null;
   const asked = Object.entries(inputs ?? {}).filter(([name]) => name !== shown);

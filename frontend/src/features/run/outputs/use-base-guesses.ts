@@ -5,11 +5,11 @@ import type { Prediction, RunDetail, RunResults } from "@/api/types";
 type Row = RunResults["items"][number];
 type Guess = Prediction["items"][number]["base"];
 
-/** As many as a request may have. */
+/** Most inputs that a request may have. */
 const rowsARequest = 8;
 const pollMs = 700;
 
-/** A truncated text is not the row's text, so no model can be asked about it. */
+/** A truncated text is not the row's text, so its prediction can't be requested. */
 export const isTruncated = (row: Row): boolean =>
   Object.values(row.inputs).some((text) => text.endsWith("…"));
 
@@ -60,7 +60,7 @@ async function guessesFor(runId: string, rows: Row[], signal: AbortSignal): Prom
   }
 }
 
-/** A prediction in one line, as results write it. */
+/** A prediction in one line, in the form of the results. */
 export function inShort(guess: Guess): string {
   switch (guess.kind) {
     case "class":

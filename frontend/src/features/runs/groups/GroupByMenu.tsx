@@ -8,7 +8,7 @@ interface GroupByMenuProps {
   onChange: (fields: string[]) => void;
 }
 
-/** All of the configuration but the seed. */
+/** The whole configuration except the seed. */
 const setup = "setup";
 const usual: Record<string, string> = {
   method: "Method",

@@ -9,7 +9,7 @@ const TagsForm = lazyPart(
   (part) => part.TagsForm,
 );
 
-/** The tags of a run, which a click edits. */
+/** The tags of a run; a click edits them. */
 export function RowTags({ run }: { run: TableRow }) {
   const [isOpen, setOpen] = useState(false);
   const words = run.tags.map((tag) => `#${tag}`).join(" ");

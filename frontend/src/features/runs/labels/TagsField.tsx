@@ -10,7 +10,7 @@ interface TagsFieldProps {
 
 const question = "tag = ";
 
-/** Tags, with those that runs already have as proposals. */
+/** Tags, with suggestions from the tags of other runs. */
 export function TagsField({ value, onChange, label }: TagsFieldProps) {
   const known = useQuery(filterCheckQuery(question, question.length)).data?.suggestions ?? [];
   return (

@@ -16,7 +16,7 @@ function compared(a: Key, b: Key): number {
   return a < b ? -1 : 1;
 }
 
-/** The loaded pages after these changes: a changed row goes to its place, and past the loaded rows out of them. */
+/** The loaded pages after these changes: a changed row moves to its new place, or out of the loaded rows. */
 export function merged<Param>(
   data: InfiniteData<RunTable, Param>,
   changes: TableChanges,

@@ -70,7 +70,7 @@ export const changesQuery = (view: TableView, isReady: boolean) =>
       const { queryKey } = tableQuery(view);
       const before = client.getQueryData(queryKey);
       const since = before?.pages[0]?.changes;
-      // A read that is under way ends with what it had at its start.
+      // A read in progress returns the state at its start.
       if (!since || client.isFetching({ queryKey, exact: true }) > 0) return null;
       const changes = await unwrap(
         http.GET("/api/v1/runs/changes", { signal, params: { query: { ...query(view), since } } }),

@@ -13,7 +13,7 @@ import type { RunField, TableRow } from "@/api/types";
 import { type ColumnLook, columnsFor, features, fieldLook, looks } from "./columns";
 import { directionOf, SortButton } from "./SortButton";
 
-/** Rows have one height, so that those that are not rendered take exactly their place. */
+/** Rows have a fixed height, so that rows that are not rendered take exactly the same space. */
 const rowHeight = 53;
 /** On small screens the name's cell has the status and the numbers, too. */
 const narrowRowHeight = 78;

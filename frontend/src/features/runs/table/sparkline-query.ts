@@ -3,7 +3,7 @@ import { http, unwrap } from "@/api/client";
 import type { Sparkline } from "@/api/types";
 
 const everyMs = 10_000;
-/** Rows that appear together ask together. */
+/** Rows that appear together share a request. */
 const waitMs = 40;
 /** The API's limit. */
 const most = 100;
@@ -41,7 +41,7 @@ async function ask(some: readonly Waiting[]): Promise<void> {
   }
 }
 
-/** Asked again while the run is active, and once after its end. */
+/** Repeated while the run is active, and once after its end. */
 export const sparklineQuery = (id: string, isActive: boolean) =>
   queryOptions({
     queryKey: ["sparkline", id, isActive],
