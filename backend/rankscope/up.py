@@ -21,7 +21,7 @@ from rankscope.store.database.readiness import check_broker, open_database
 from rankscope.training_stack import check_training_stack
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
-"""Between two starts of a worker that exits unexpectedly."""
+"""Pauses between two starts of a worker that exits unexpectedly."""
 
 _log = logging.getLogger(__name__)
 

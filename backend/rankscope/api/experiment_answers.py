@@ -12,7 +12,7 @@ from rankscope.store.database.engine import reading, writing
 from rankscope.store.experiments import answers, experiments, row_scores, trials
 
 MOST_CELLS = 2000
-"""Limit of one answer: about 8 MB and 20 s."""
+"""Most cells in one answer, which then has about 8 MB and takes 20 s to compute."""
 
 
 def answer_of(engine: Engine, processes: AnswerProcesses, experiment_id: str, selection: Selection) -> Answer:

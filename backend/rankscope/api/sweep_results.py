@@ -51,7 +51,7 @@ def analysis_input(board: Board) -> AnalysisInput:
 
 
 def _title(name: str, fields: Mapping[str, Field]) -> str:
-    """As in the form; `method.name`, of which the form says "Name", is the method."""
+    """The titles of the form, except that `method.name` (in the form: "Name") is the method."""
     part, _, own = name.partition(".")
     if name == BUDGET:
         return "Mean rank"

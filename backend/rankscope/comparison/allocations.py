@@ -15,7 +15,7 @@ from rankscope.store.history.rank_columns import module_ranks
 
 Alignment = Literal["step", "progress", "budget"]
 NOT_ADAPTED = 65535
-"""Stands for a rank: the run doesn't adapt the module."""
+"""Value of a rank if the run doesn't adapt the module."""
 _FRAMES = 500
 Places = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.intp]

@@ -35,7 +35,7 @@ class Caution:
     detail: str
     next_step: str
     values: tuple[str, ...]
-    """Of each run, in their order."""
+    """The values of the runs, in their order."""
 
 
 def cautions(runs: Sequence[Run], configs: Sequence[RunConfig], groups: Sequence[RunGroup] = ()) -> list[Caution]:

@@ -9,7 +9,7 @@ import numpy as np
 from rankscope.comparison.groups import RunGroup
 
 LEVEL = 0.05
-"""Largest p at which a group is called ahead of another."""
+"""Largest p value at which a group counts as ahead of another."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rankscope.contract.stored import Environment
 MOST_STEPS = 50
 """Measured steps; fewer if they take long."""
 WARM_UP_STEPS = 2
-"""Steps before, which allocate memory and fill caches."""
+"""Warm-up steps, which allocate memory and fill caches."""
 
 ProbeStatus = Literal["waiting", "running", "done", "failed"]
 

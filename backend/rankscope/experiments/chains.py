@@ -1,4 +1,4 @@
-"""The controls of a method as a chain: what each says about the cause of its difference."""
+"""The controls of a method as a chain: what each implies about the cause of its difference."""
 
 from collections.abc import Mapping, Sequence
 

@@ -20,7 +20,7 @@ Scores = NDArray[np.float64]
 
 LEVEL = 0.05
 BOOTSTRAP_SEED = 20_240_501
-"""Fixed, so that an answer that is computed again has the same numbers."""
+"""Fixed, so that recomputing an answer gives the same numbers."""
 
 
 def pairs_of(cell: Mapping[int, TrialData], reference: Mapping[int, TrialData]) -> list[SeedPair]:

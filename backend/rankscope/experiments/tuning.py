@@ -1,4 +1,4 @@
-"""What the tuning trials tried, and whether they were alike for all cells."""
+"""What the tuning trials tried, and whether all cells were tuned in the same way."""
 
 from collections import defaultdict
 from statistics import fmean

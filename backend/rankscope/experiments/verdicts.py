@@ -31,7 +31,7 @@ def _reached(difference: Difference, margin: float, metric: ExperimentMetric) ->
 
 
 def _withheld(difference: Difference, reached: Verdict, variant: str, reference: str) -> str | None:
-    """The mean of a variant without its diverged trials is that of its best seeds, so it can't speak for the variant."""
+    """Without its diverged trials, a variant's mean is that of its best seeds, so it is not representative."""
     if reached in (Verdict.better, Verdict.equivalent) and difference.without_result:
         return f"{variant} diverged at {_seeds(difference.without_result)}, and only the others can be compared"
     if reached in (Verdict.worse, Verdict.equivalent) and difference.reference_without_result:

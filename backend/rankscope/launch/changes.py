@@ -48,7 +48,7 @@ def changed(config: Mapping[str, object], changes: Changes) -> RunConfig:
 
 
 def merge(config: Mapping[str, object], changes: Changes) -> dict[str, object]:
-    """The configuration with these parts replaced, unchecked."""
+    """The configuration with these parts replaced, without validation."""
     merged = dict(config)
     for name, value in changes.items():
         before = merged.get(name)

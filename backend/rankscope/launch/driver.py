@@ -22,7 +22,7 @@ class Driven:
     """Something that launches runs and plans the next ones from those that have ended: experiments, sweeps."""
 
     name: str
-    """In the log."""
+    """Its name in the log."""
     active: Callable[[Session], Sequence[str]]
     """Returns the ids of those that may need a next step."""
     advance: Callable[[str, float], int]

@@ -186,7 +186,7 @@ def device_kind(config: RunConfig, devices: Sequence[Device]) -> DeviceKind:
 
 
 def family_of(plan: RunPlan) -> str:
-    """Names the runs whose measured memory says something about this one: same kind of model, way of training, precision."""
+    """Names the runs whose measured memory is comparable: same kind of model, way of training, precision."""
     kind = plan.model.kind.kind if plan.model.kind else plan.model.architecture
     bits = plan.config.model.quantization
     quantised = "" if bits == "none" else f", {bits}"
@@ -214,7 +214,7 @@ def _limited(ratio: float) -> float:
 
 
 def _correction(session: Session, plan: RunPlan, kind: DeviceKind) -> Correction:
-    """A measurement of the same shape says more than runs of other shapes."""
+    """A measurement of the same shape is more informative than runs of other shapes."""
     probe = earlier_runs.newest_probe(session, plan.config, device=kind)
     if probe is not None and probe.result.peak_bytes is not None:
         # It used few rows, all shorter than the longest row.

@@ -106,7 +106,7 @@ def _saving(
 
 
 def with_changes(config: RunConfig, changes: dict[str, object]) -> RunConfig:
-    """The configuration with these fields of its parts replaced, unchecked."""
+    """The configuration with these fields of its parts replaced, without validation."""
     parts: dict[str, dict[str, object]] = {}
     for field, value in changes.items():
         part, _, name = field.partition(".")

@@ -1,4 +1,4 @@
-"""Successive halving without waiting: a point goes on past a rung only while it is among the best that have reached it.
+"""Successive halving without waiting: a point passes a rung only while it is among the best that have reached it.
 
 Whenever points reach a rung, each running point is compared at the last rung that it has reached. It goes on if it is among
 the best 1/`reduction_factor` of them, rounded up (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning").

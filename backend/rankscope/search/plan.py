@@ -17,7 +17,7 @@ from rankscope.search.trials import ENDED, KnownPoint, KnownTrial, NewTrial, poi
 class Progress:
     ended: int
     total: int
-    """Trials that it will have."""
+    """Number of trials that it will have."""
     is_done: bool
 
 

@@ -18,7 +18,7 @@ STATISTICS = ("n", "mean", "sd", "median", "min", "max")
 
 class SweepTable(NamedTuple):
     head: list[tuple[str, str]]
-    """Of each column: the title that neighbours share, empty for most, and its own."""
+    """For each column: the title shared with its neighbours (mostly empty), and its own title."""
     rows: list[list[str]]
 
 

@@ -111,7 +111,7 @@ def newest_probe(session: Session, config: RunConfig, *, device: str) -> Probed 
 
 
 def _shape(config: RunConfig) -> tuple[object, ...]:
-    """What decides the time of a step and the memory, besides model, method and task."""
+    """What determines the time of a step and the memory, in addition to model, method and task."""
     training, hardware = config.training, config.hardware
     return (
         training.batch_size,

@@ -18,7 +18,7 @@ from rankscope.store.tags import set_tags
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 DELETIONS_KEPT_S = 86_400.0
-"""How long readers of changes can ask which runs were deleted."""
+"""How long deleted runs are reported to readers of changes."""
 _MAX_PARAMETERS = 1000
 """Parameters in one statement; SQLite's limit is 32,766."""
 

@@ -14,7 +14,7 @@ from rankscope.store import runs
 PRIORITY = -1
 """Runs that a user launches one by one start first."""
 _QUEUE_STEP = 1e-5
-"""Between runs that are queued at the same time; a float of today's time in seconds has a resolution of 2.4e-7."""
+"""Between runs that are queued at the same time; as a float, the current time in seconds has a resolution of 2.4e-7."""
 
 
 @dataclass(frozen=True)

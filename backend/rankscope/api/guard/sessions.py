@@ -62,7 +62,7 @@ class Sessions:
         return identity is not None and not self._has_ended(identity)
 
     def end(self, value: str, now: float | None = None) -> None:
-        """Ends the session with this value, wherever the cookie was copied to; does nothing if there is none."""
+        """Ends the session with this value, also for copies of the cookie; does nothing if there is none."""
         identity = self._identity(value, time.time() if now is None else now)
         if identity is None:
             return

@@ -110,7 +110,7 @@ class Feed:
     def __init__(self, feeds: "Feeds", run_id: str, position: int) -> None:
         self._feeds, self._run_id = feeds, run_id
         self.position = position
-        """Everything up to this number has been given to the viewers that had joined."""
+        """Everything up to this number has been passed to the viewers that have joined."""
         self.viewers: set[Viewer] = set()
         self.bell = asyncio.Event()
         self.task = asyncio.create_task(self._live(), name=f"feed-{run_id}")

@@ -1,1 +1,1 @@
-"""Data sets: which there are, and their rows, divided into training and evaluation."""
+"""The data sets of an installation, and their rows, split into training and evaluation."""

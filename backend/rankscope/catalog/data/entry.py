@@ -55,7 +55,7 @@ class DatasetEntry:
     lengths: tuple[tuple[str, LengthHistogram], ...] = ()
     """Lengths of the texts of each column, of a data set that is not imported: an import has them in its profile."""
     alias: str | None = None
-    """A short id that is given, and not found by the file's name."""
+    """A given short id, instead of one derived from the file's name."""
     stored_columns: tuple[ColumnProfile, ...] = ()
     """How an imported data set stores its columns."""
     opener: Callable[[Sequence[str] | None, Sequence[int] | None], AbstractContextManager[Table]] | None = None

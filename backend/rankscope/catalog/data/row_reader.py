@@ -37,10 +37,10 @@ class CountedRow(NamedTuple):
 
     side: Side
     key: Hashable
-    """What the side is chosen by: equal for the same text, or the same group."""
+    """The number that determines the side: equal for the same text, or the same group."""
     text_hash: int
     group_hash: int | None
-    """None without a group column. Both hashes are 0 unless they are asked for."""
+    """None without a group column. Both hashes are 0 unless they are requested."""
     has_group: bool
     part: str | None
     target_group: int

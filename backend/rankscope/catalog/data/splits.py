@@ -80,7 +80,7 @@ class GroupCounts:
     train: int
     evaluation: int
     both: int
-    """On both sides, which only parts can be."""
+    """Groups on both sides; possible only with parts."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class UsedLines:
 
 
 _METHOD = 2
-"""Raise it when rows are split or counted in another way."""
+"""Increment it when the way in which rows are split or counted changes."""
 EQUAL_TEXT = "a text that an evaluation row has too"
 """Why a training row is left out with drop_equal_texts."""
 

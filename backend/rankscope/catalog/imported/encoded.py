@@ -8,7 +8,7 @@ from typing import NamedTuple
 ENTRY = "entry.json"
 _PREFIX = 12
 _WORTH_ROWS = 20_000
-"""Fewer rows are encoded in a few seconds."""
+"""Fewer rows are not kept: encoding them takes a few seconds."""
 
 
 class TokenSpace(NamedTuple):

@@ -16,7 +16,7 @@ KEPT_S = 24 * 3600.0
 """A failed upload is deleted after this time, and one that was never completed after an hour without a write."""
 _STALLED_S = 3600.0
 _LOST_S = 3 * KEPT_S
-"""One whose import ended without a word, for example because memory ran out, is deleted after this time."""
+"""One whose import ended without an error message, for example because memory ran out, is deleted after this time."""
 
 
 def read_upload(folder: Path) -> Upload:

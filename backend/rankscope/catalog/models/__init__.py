@@ -1,1 +1,1 @@
-"""Models: which there are, and what their files say about them."""
+"""The models of an installation, and what is known about them from their files."""

@@ -23,7 +23,7 @@ MAX_ID_LENGTH = 200
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model, or a folder that looks like one: then `problem` is set, and what its files don't tell is 0, empty or None."""
+    """A model, or a folder that looks like one: then `problem` is set, and what is unknown is 0, empty or None."""
 
     id: str
     name: str

@@ -1,1 +1,1 @@
-"""What is stored of an evaluation besides its metrics."""
+"""What is stored about an evaluation in addition to its metrics."""

@@ -1,4 +1,4 @@
-"""What an import says about its lines: the optional first line `{"design": {...}}`, or options of the request."""
+"""Properties of all lines of an import: the optional first line `{"design": {...}}`, or options of the request."""
 
 from typing import Annotated
 

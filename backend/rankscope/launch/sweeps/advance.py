@@ -89,7 +89,7 @@ def read_state(engine: Engine, sweep_id: str, *, now: float, lost_after_s: float
 
 
 def planned_trials(state: SweepState) -> tuple[list[StoredTrial], list[NewTrial]]:
-    """Returns the trials to launch now, as far as there is room: those that wait for a run, and new ones."""
+    """Returns the trials that can be launched now: those that wait for a run, and new ones, as room permits."""
     is_tpe = state.design.search.kind == "tpe"  # TPE learns nothing from points that are queued
     default = min(max(1, state.slots), MOST_OPEN_RUNS) if is_tpe else MOST_OPEN_RUNS
     open_runs = sum(one.status == SweepTrialStatus.running for one in state.trials)

@@ -49,7 +49,7 @@ def result_of(run: Run | None, design: SweepDesign, rungs: list[float | None]) -
 
 
 def early_end(run: Run, design: SweepDesign, rungs: list[float | None]) -> SweepResult | None:
-    """Returns the result of a running run that a stop rule ends now; None if it goes on."""
+    """Returns the result of a running run that a stop rule ends now; None if it continues."""
     limits = design.stop_runs
     loss = run.metrics.get(TRAIN_LOSS)
     if limits.max_train_loss is not None and loss is not None and not _is_below(loss["last"], limits.max_train_loss):

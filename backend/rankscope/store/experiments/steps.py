@@ -21,7 +21,7 @@ ACTIVE = (ExperimentStatus.tuning, ExperimentStatus.testing)
 
 @dataclass(frozen=True)
 class Ended:
-    """How the run of a trial ended. `result` is None if it gave none; `message` says why."""
+    """How the run of a trial ended. `result` is None if it has none; `message` says why."""
 
     result: trials.TrialResult | None
     scores: Sequence[float] | None = None

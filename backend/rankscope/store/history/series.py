@@ -17,7 +17,7 @@ from rankscope.store.history.events import cuts
 from rankscope.store.history.points import NONE, Bools, Floats, Points, joined, reduced, smoothed, unpack
 
 _MAX_KEYS = 5000
-"""In one query."""
+"""Limit for one query."""
 
 
 class Steps(NamedTuple):

@@ -20,7 +20,7 @@ from rankscope.store.history.points import Points, joined, unpack
 
 LEVELS = 20
 _CHUNKS = 12
-"""Of each run."""
+"""Limit for each run."""
 _EVENTS = 48
 _HIGHEST = 99
 
