@@ -32,7 +32,8 @@ class RankLayer:
     width: int
     kept: list[int]
 
-    # Past nn.Module.__getattr__, which takes ten times as long: every step reads the tensors of all modules several times.
+    # Bypass nn.Module.__getattr__, which takes ten times as long: every step reads the tensors of all modules several
+    # times.
     @property
     def lora_A(self) -> Any:
         return self.lora._modules["lora_A"]._modules[self.adapter]

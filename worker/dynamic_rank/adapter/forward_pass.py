@@ -15,8 +15,8 @@ _ATTRIBUTE = "_rank_components"
 def batch_scales(model: nn.Module, components: Components) -> None:
     """Compute diag(c) A, and casts, of all layers together at the start of each forward pass of a wrapped PEFT model.
 
-    It is discarded at the end of the forward pass, also after an error. Layers that are called on their own, or again
-    by activation checkpointing in the backward pass, compute theirs.
+    It is discarded at the end of the forward pass, also after an error. Layers that are called on their own, or called
+    again by activation checkpointing in the backward pass, compute it themselves.
     """
     inner = cast(nn.Module, model.base_model)
     # On the module, and hooks that are plain functions: a deep copy of the model then uses its own components.

@@ -60,7 +60,7 @@ def fuse(lora: Any, adapter: str) -> None:
 if LoraVariant is not None:
 
     class FusedComponents(LoraVariant):
-        """Computes result + dropout(x) cA^T B^T in three operators, of which the last also adds.
+        """Computes result + dropout(x) cA^T B^T in three operators, of which the last also does the addition.
 
         On a GPU, a step of an adapter takes as long as the host needs to launch its kernels. These are torch's own
         operators, because an autograd function in Python takes the host longer than the kernels that it would save. The

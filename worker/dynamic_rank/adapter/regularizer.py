@@ -40,8 +40,8 @@ def dem_loss(model: nn.Module) -> Tensor:
 def add_dem_gradient(model: nn.Module, weight: float | Tensor) -> Tensor:
     """Add the gradient of weight * R to that of each A and B, and return R (Mao et al. 2024, Eq. 10), a scalar.
 
-    The same as the backward pass of weight * dem_loss(model), for use after that of the model. There, autograd would add
-    both gradients of each tensor in a kernel of its own, and keep all gradients of R until then.
+    The same as the backward pass of weight * dem_loss(model), for use after that of the model. In the loss, autograd
+    would add the two gradients of each tensor in a separate kernel, and keep all gradients of R until then.
     """
     components = components_of(model)
     dims, tensors = _vectors(components)

@@ -16,8 +16,9 @@ class Replay:
     """Calls `function`, which must only launch kernels on one GPU and return nothing.
 
     The scores of a model are a few dozen small kernels, which take the host longer to launch than the GPU to compute. A
-    graph of them is launched at once. It holds addresses, so it is captured again when a tensor of `inputs` has moved, and
-    the memory of what `function` computes in between stays reserved. If it can't be captured, it is called as it is.
+    graph of them is launched at once. It holds addresses, so it is captured again when a tensor of `inputs` has moved,
+    and the memory of the intermediate results of `function` stays reserved. If it can't be captured, `function` is
+    called directly.
     """
 
     def __init__(self, function: Callable[[], None], inputs: Sequence[Tensor]) -> None:
@@ -52,7 +53,7 @@ class Replay:
             self._graph.replay()
 
     def _captured(self) -> torch.cuda.CUDAGraph | None:
-        """The graph, which nothing has run yet; None if this environment can't capture it."""
+        """The graph, which has not been run yet; None if this environment can't capture it."""
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(self._inputs[0].device)
         stream.wait_stream(torch.cuda.current_stream(stream.device))
         try:

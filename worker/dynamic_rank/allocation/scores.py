@@ -106,6 +106,6 @@ def _product_dtype(tensor: Tensor) -> torch.dtype:
     settings = getattr(backend, "matmul", None)
     if settings is None:
         return _work_dtype(tensor)
-    # From torch 2.9 on; the older function raises an error once somebody has used the newer setting.
+    # From torch 2.9 on; the older function raises an error once the newer setting has been used.
     precision = getattr(settings, "fp32_precision", None) or torch.get_float32_matmul_precision()
     return _work_dtype(tensor) if precision in ("none", "ieee", "highest") else torch.float64

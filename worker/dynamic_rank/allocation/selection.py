@@ -16,7 +16,7 @@ class Selection:
 
     mask       (n,) bool: the components that stay live
     place      (n,): position of each component by score, 1 for the highest
-    threshold  lowest score that stays live, None if nothing does
+    threshold  lowest score that stays live, None if no component does
     """
 
     mask: BoolArray

@@ -13,7 +13,7 @@ from .fixed_rank import FixedRankCallback
 
 
 class AssignsRanks(Protocol):
-    """What the callback needs of a method."""
+    """The part of a method that the callback uses."""
 
     key: str
     is_initialized: bool

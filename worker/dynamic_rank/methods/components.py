@@ -1,4 +1,4 @@
-"""ComponentMethod: base class of the methods that prune rank-1 components, whatever their rule."""
+"""ComponentMethod: base class of the methods that prune rank-1 components, by any rule."""
 
 # ruff: noqa: ARG002  (signatures are those of RankMethod)
 from __future__ import annotations

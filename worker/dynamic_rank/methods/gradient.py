@@ -78,7 +78,7 @@ class Gradient(AssignedRanks):
 
 
 class _WeightGradients:
-    """Sums, over batches, the mean squared gradient of each layer's weight, which needs no gradient of its own.
+    """Sums, over batches, the mean squared gradient of each layer's weight, which itself needs no gradient.
 
     The gradient of W (out, in) is g^T x, for inputs x (tokens, in) and gradients g (tokens, out) of the outputs. So it works
     for quantised weights too. At most one gradient is in memory at a time, unless a layer runs several times in a batch.

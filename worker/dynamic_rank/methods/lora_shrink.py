@@ -184,7 +184,8 @@ def singular_directions(pair: LoraPair) -> tuple[Tensor, Tensor, Tensor]:
     Takes two QR decompositions and one (r, r) SVD instead of an SVD of the (out, in) matrix: with B = Q_b R_b,
     A^T = Q_a R_a and R_b R_a^T = U' s V'^T, U = Q_b U' and V = Q_a V'.
     """
-    # In float64: float32 directions of close singular values are off by up to 3e-4 on a GPU. Once a training, so cheap.
+    # In float64: float32 directions of close singular values are off by up to 3e-4 on a GPU. It runs once per training,
+    # so the cost is small.
     fine = torch.float32 if pair.A.device.type == "mps" else torch.float64
     Q_b, R_b = torch.linalg.qr(pair.B.to(fine))
     Q_a, R_a = torch.linalg.qr(pair.A.to(fine).mT)

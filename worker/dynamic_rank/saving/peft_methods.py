@@ -38,7 +38,7 @@ def install(wrapped: PeftModel) -> None:
 
 def save_pretrained(self: PeftModel, save_directory: Folder, layout: Layout = "uniform", **_options: Any) -> None:
     """Export a plain LoRA. While DynamicRankCallback trains, a `checkpoint-N` folder also gets the state to resume from."""
-    # PEFT's method would write names of its own, which no reader of LoRA knows.
+    # PEFT's method would write non-standard names, which no reader of LoRA knows.
     export_lora(self, save_directory, layout)
     allocator = components_of(self).allocator
     if allocator is not None and _CHECKPOINT.fullmatch(Path(save_directory).name):

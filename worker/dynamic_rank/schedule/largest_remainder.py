@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 
 _LEAST_SHARE = 1e-12
-"""Score of a module without one, as a share of the largest: it gets what the others can't take."""
+"""Score of a module without one, as a share of the largest: it gets the components that the others can't take."""
 _HALVINGS = 200
 
 
 def assign_ranks(
     scores: Sequence[float], costs: Sequence[int], budget: int, *, least: int, most: Sequence[int]
 ) -> list[int]:
-    """Return the rank of each module: as near to a multiple of its score as whole ranks and the limits allow.
+    """Return the rank of each module: as close to a multiple of its score as whole ranks and the limits allow.
 
-    A component of module i costs costs[i] parameters. The ranks cost at most `budget`, and what is left pays for no further
-    component of a module below its limit most[i], also not in exchange for one of another module. No module gets less than `least`.
+    A component of module i costs costs[i] parameters. The ranks cost at most `budget`, and the rest is not enough for
+    one more component of a module below its limit most[i], even in exchange for a component of another module. No
+    module gets less than `least`.
 
     Raises ValueError for a score that is NaN, infinite or negative, and if `least` alone exceeds the budget.
     """
@@ -65,7 +66,8 @@ def _swap(
 ) -> tuple[int, int] | None:
     """Return the module that gives up a component and the larger one that gets one, to spend as much of `left` as possible.
 
-    Among the modules of a cost, the one that is most above its exact rank gives, and the one that is most below it gets.
+    Among the modules of equal cost, the one furthest above its exact rank gives up a component, and the one furthest
+    below gets one.
     """
     giving: dict[int, int] = {}
     getting: dict[int, int] = {}

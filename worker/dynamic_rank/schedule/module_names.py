@@ -1,4 +1,4 @@
-"""ModuleNames: finds a module by its full name in another model on the same body. Without torch: the server plans with it."""
+"""ModuleNames: finds a module by its full name in another model with the same body. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ModuleNames:
                 self._by_end[end] = _AMBIGUOUS if end in self._by_end else name
 
     def find(self, wanted: str) -> str | None:
-        """The name here of the module that has the full name `wanted` in some model with this body; None if there is none.
+        """This model's name of the module that another model with this body calls `wanted`; None if there is none.
 
         Only for layers in numbered blocks, whose names remain unique without a prefix.
         """

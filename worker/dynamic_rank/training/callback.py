@@ -156,7 +156,7 @@ class DynamicRankCallback(TrainerCallback):
             allocator.components.dem_value = None  # the term is no longer added
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # save_pretrained has written it, unless a custom Trainer does not call that. A missing folder was renamed or
+        # save_pretrained has written it, unless a custom Trainer doesn't call it. A missing folder was renamed or
         # discarded.
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
         if args.should_save and folder.is_dir() and not (folder / INFO).exists():
