@@ -10,7 +10,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 _log = logging.getLogger(__name__)
 
 DATABASE_ERRORS = (OperationalError, InterfaceError)
-"""What SQLAlchemy raises if the server is unreachable or the file is locked. These errors are retried."""
+"""Errors of SQLAlchemy if the server is unreachable or the file is locked. These errors are retried."""
 
 Result = TypeVar("Result")
 

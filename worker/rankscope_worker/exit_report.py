@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class EndNote:
-    """Why the training process ended, written by itself. `step` is its last completed optimizer step."""
+    """Why the training process ended, as written by that process. `step` is its last completed optimizer step."""
 
     reason: str
     message: str = ""

@@ -1,7 +1,7 @@
-"""The training process of an attempt, from its start to its exit code, in a thread of its own.
+"""The training process of an attempt, from its start to its exit code, in a separate thread.
 
-The thread is for the start: where trainings are forked, the first one waits until torch is imported, and meanwhile the lease
-must be renewed and requests to stop must be met.
+The thread is needed for the start: if trainings are forked, the first one waits until torch is imported, and meanwhile
+the lease must be renewed and stop requests must be handled.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ _log = logging.getLogger(__name__)
 
 
 class AttemptProcess:
-    """Starts at once. The other methods may be called from any thread, before there is a process, too."""
+    """Starts immediately. The other methods may be called from any thread, even before the process exists."""
 
     def __init__(self, start: Callable[[Callable[[], bool]], Child | None], wake: threading.Event, name: str) -> None:
-        """start: returns the process, or None where its argument has returned False meanwhile.
+        """start: returns the process, or None if its argument returned False in the meantime.
 
-        wake: is set when the process has started and when it has ended. name: for the log.
+        wake: set when the process has started and when it has ended. name: used in the log.
         """
         self.error: Exception | None = None
         """Why there is no process."""
@@ -44,7 +44,7 @@ class AttemptProcess:
         return not self._thread.is_alive()
 
     def write(self, line: bytes) -> None:
-        """Writes to the standard input of a process that has started. Raises OSError when it is ending."""
+        """Writes to the standard input of a process that has started. Raises OSError if it is ending."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.write(line)
@@ -55,7 +55,7 @@ class AttemptProcess:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Sends SIGKILL to the process and all that it has started. One that hasn't started yet never will."""
+        """Sends SIGKILL to the process and its descendants. If it hasn't started yet, it never will."""
         with self._lock:
             self._is_wanted = False
             process = self._process
@@ -64,7 +64,7 @@ class AttemptProcess:
                 os.killpg(process.pid, signal.SIGKILL)
 
     def end(self) -> int | None:
-        """Kills what is left of the process. Returns its exit code, or None if it never started."""
+        """Kills the remaining processes of its group. Returns its exit code, or None if it never started."""
         self.kill()
         self._thread.join()
         if self._process is not None:

@@ -61,7 +61,7 @@ def keep_own_logging() -> None:
 
 
 def _set_up_nothing(**_options: object) -> None:
-    """Celery configures the root logger unless somebody listens to this signal."""
+    """Celery configures the root logger unless this signal has a receiver."""
 
 
 class Nudger:

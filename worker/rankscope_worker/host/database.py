@@ -1,4 +1,4 @@
-"""The worker's database. A worker accepts only the schema version that it knows; the server migrates."""
+"""The worker's database. A worker accepts only the schema version that it knows; only the server migrates."""
 
 import logging
 

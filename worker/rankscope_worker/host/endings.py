@@ -35,7 +35,7 @@ class Ending:
     next_step: str | None = None
     counts: bool = False
     cause: str | None = None
-    """The line of the log with the cause."""
+    """The log line with the cause."""
 
 
 def classify(
@@ -55,7 +55,7 @@ def classify(
     ending = _classified(return_code, stop_origin, note, log, config, killed_after_s, was_out_of_memory)
     if ending.status in (RunStatus.done, RunStatus.stopped) or stop_origin != "none":
         return ending
-    # A process that ended by itself logged the reason last. The cause is the warning before it.
+    # A process that ended by itself logged the reason last; the warning before that line is the cause.
     line = last_error_line(log, or_warning=note is not None)
     return ending if line is None or line in (ending.message or "") else replace(ending, cause=line)
 

@@ -1,7 +1,7 @@
-"""Trainings as forks of a process which has imported the training stack (see `child/preloaded.py`). Linux only.
+"""Starts trainings as forks of a process that has imported the training stack (see `child/preloaded.py`). Linux only.
 
-Every start falls back to a new process: where the kernel lacks what is needed, the preloaded process can't start or does
-not respond, or the training needs another environment than the first one.
+A start falls back to a new process if the kernel lacks a required feature, if the preloaded process can't start or
+doesn't respond, or if the training needs another environment than the first one.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from typing import IO, Any
 _log = logging.getLogger(__name__)
 
 GO = b"\n"
-"""What a fork waits for on its standard input."""
+"""The line that a fork waits for on its standard input."""
 _PR_SET_CHILD_SUBREAPER = 36
 _IMPORTS_S = 120.0
 _FORK_S = 20.0
@@ -34,7 +34,7 @@ _MOST_BYTES = 1 << 16
 
 
 class Fork:
-    """A child of this process that was not started by `subprocess`: the same methods, as far as they are needed."""
+    """A child of this process that was not started by `subprocess`, with the methods of Popen that are needed."""
 
     def __init__(self, pid: int, stdin: IO[bytes]) -> None:
         self.pid = pid
@@ -54,7 +54,7 @@ class Fork:
 
     def wait(self) -> int:
         while (code := self.poll()) is None:
-            # Ends at once where another thread has closed it meanwhile.
+            # Ends immediately if another thread has closed it.
             with contextlib.suppress(OSError, ValueError):
                 select.select([self._ended], [], [], 1.0)
         return code
@@ -71,7 +71,7 @@ Child = Fork | subprocess.Popen[bytes]
 
 
 class Forks:
-    """Starts children; one for each worker. Threads may use it at the same time."""
+    """Starts children. Each worker has one instance, which is thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,7 +80,7 @@ class Forks:
         self._is_ready = False
         self._environment: Mapping[str, str] = {}
         self._code = ""
-        """What the process has imported, as `installed_code` names it."""
+        """The id, from `installed_code`, of the code that the process has imported."""
         self._is_possible = sys.platform == "linux"
 
     def start(
@@ -95,9 +95,10 @@ class Forks:
     ) -> Child | None:
         """Starts `python -m rankscope_worker.child.train arguments` in `folder`, in a new session. Raises OSError.
 
-        output: descriptor for standard output and errors. may_fork: whether a process that has imported the training stack
-        without quantisation and without GPUs will do. is_wanted: asked while waiting, at the first start for seconds; where it
-        returns False, nothing is started. Standard input is a pipe that closes when this process ends.
+        output: descriptor for standard output and errors. may_fork: whether a fork of a process that imported the
+        training stack without quantisation and without GPUs is suitable. is_wanted: called while waiting, which takes
+        seconds at the first start; if it returns False, nothing is started. Standard input is a pipe that closes when
+        this process ends.
         """
         if may_fork and self._is_possible:
             fork = self._fork_in_turn(arguments, folder, environment, output, is_wanted)
@@ -116,7 +117,7 @@ class Forks:
         )
 
     def stop(self) -> None:
-        """Ends the preloaded process. Children go on."""
+        """Ends the preloaded process. Its children continue."""
         with self._lock:
             self._end()
 
@@ -143,7 +144,7 @@ class Forks:
             self._lock.release()
 
     def _is_preloaded(self, environment: Mapping[str, str], is_wanted: Callable[[], bool]) -> bool:
-        """Waits for the imports, unless the process is of no use for this training or the training isn't wanted any more."""
+        """Waits for the imports, unless this training can't use the process or is no longer wanted."""
         code = installed_code()
         if self._process is not None and (self._process.poll() is not None or code != self._code):
             self._end()
@@ -175,11 +176,11 @@ class Forks:
             socket.send_fds(self._socket, [json.dumps(request).encode()], [read, output])
             answer = self._receive(_FORK_S, is_wanted)
             if answer is None:
-                self._end()  # or the next start would read the answer to this one
+                self._end()  # otherwise the next start would read the response to this one
             elif answer["pid"] is None:
                 _log.warning("A fork of the preloaded process died; the training is started as a new process.")
             else:
-                # Only now it begins: a fork of which this process doesn't know reads the end of its input, and ends.
+                # The fork begins only now: one that this process doesn't know of reads the end of its input, and ends.
                 stdin.write(GO)
                 return Fork(int(answer["pid"]), stdin)
         except BaseException:
@@ -203,7 +204,7 @@ class Forks:
         self._socket, self._environment, self._code, self._is_ready = ours, dict(environment), code, False
 
     def _receive(self, limit_s: float, is_wanted: Callable[[], bool]) -> dict[str, Any] | None:
-        """Returns the next message, or None where `is_wanted` returns False before it comes. Raises OSError."""
+        """Returns the next message, or None if `is_wanted` returns False before it arrives. Raises OSError."""
         assert self._socket is not None
         until = time.monotonic() + limit_s
         while not select.select([self._socket], [], [], _LOOK_EVERY_S)[0]:
@@ -228,9 +229,9 @@ class Forks:
 
 
 def installed_code() -> str:
-    """Names the state of what a process imports: it changes with every installed package and every file of ours.
+    """Returns an id of the installed code: it changes with every installed package and every file of RankScope.
 
-    A new process would import the new state, so a fork must not run the old one.
+    A new process would import the new code, so a fork must not run the old code.
     """
     times = [_changed_at(info) for folder in sys.path for info in sorted(Path(folder).glob("*.dist-info"))]
     for found in (find_spec("rankscope"), find_spec("rankscope_worker"), find_spec("dynamic_rank")):
@@ -247,12 +248,12 @@ def _changed_at(path: Path) -> int:
 
 
 def reap_group(group: int) -> None:
-    """Takes the exit codes of processes that a child has started and left behind, which became this process's children."""
+    """Collects the exit codes of processes that a child started and left behind, which this process has adopted."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-group, os.WNOHANG)[0]:
             pass
 
 
 def _adopt_orphans() -> bool:
-    """Makes this process the parent of descendants whose parent has ended. Returns whether the kernel can do that."""
+    """Makes this process the parent of descendants whose parent has ended. Returns whether the kernel supports it."""
     return hasattr(os, "pidfd_open") and bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)

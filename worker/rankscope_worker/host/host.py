@@ -60,7 +60,7 @@ class Host:
 
     @property
     def has_room(self) -> bool:
-        """Whether a slot is free and, on a host with GPUs, also memory for one more run."""
+        """Whether a slot is free and, on a host with GPUs, there is memory for one more run."""
         if not self._free or self.is_draining:
             return False
         return not self.gpus or self._choose_gpu(self.gpu_reader.read()) is not None
@@ -93,7 +93,7 @@ class Host:
             self._free.sort()
 
     def put_in_slot(self, slot: Slot, supervisor: Supervisor) -> None:
-        """Registers the run, so that a stop of the worker reaches it, even one that has just happened."""
+        """Registers the run, so that a stop of the worker reaches it, even a stop that has just happened."""
         with self._lock:
             self._busy[slot.number] = supervisor
         if self.is_draining:

@@ -1,8 +1,8 @@
 """Jobs: runs background jobs of one lane, one at a time. Never imports torch.
 
-A thread looks for jobs, independently of the Celery worker for trainings, which consumes nothing while its slots are full,
-possibly for hours. A child process does the work. It does so on the CPU and outside the slots, so that it doesn't use the GPU
-memory of trainings, unless the kind of job takes a slot: then it gets the slot's GPU, as a run would.
+A thread looks for jobs, independently of the Celery worker for trainings, which consumes nothing while its slots are
+full, possibly for hours. A child process does the work. It runs on the CPU and outside the slots, so that it doesn't
+use the GPU memory of trainings. If the kind of job takes a slot, it gets the slot's GPU, as a run would.
 """
 
 import contextlib
@@ -48,9 +48,9 @@ class _Failure(NamedTuple):
 
 
 class JobRunner:
-    """Call `start` and `stop` once each. It ends by itself soon after the host begins to drain.
+    """Call `start` and `stop` once each. The thread ends by itself soon after the host begins to drain.
 
-    `kinds`: those of its lane, of which all or none take a slot.
+    `kinds`: the kinds of its lane, of which all or none take a slot.
     """
 
     def __init__(self, host: Host, kinds: dict[str, JobKind] = SHORT | IMPORTS | DOWNLOADS) -> None:
@@ -207,7 +207,7 @@ class JobRunner:
 
 
 class _Line(TypedDict, total=False):
-    """A line of the file that the child writes; it has one of these."""
+    """A line of the file that the child writes; exactly one field is set."""
 
     progress: float
     result: Payload

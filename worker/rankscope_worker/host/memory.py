@@ -1,4 +1,4 @@
-"""Memory of the host: how much a worker's processes may use, and whether the kernel killed a process because it ran out."""
+"""Memory of the host: how much a worker's processes may use, and whether the kernel killed a process for it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +16,12 @@ _LIMIT_FILES = {
 
 
 def oom_kills(root: Path = _ROOT) -> int:
-    """Returns how many processes the kernel has killed for memory: in this control group, or on the host if there is none.
+    """Returns the kernel's count of out-of-memory kills in this control group, or on the host if there is none.
 
     A counter that only increases; 0 if the kernel doesn't report it. Compare the values before and after.
     """
     of_group = _of_group(root)
-    # The host's counter also counts other programs: it is used only if the group has none.
+    # The host's counter also counts other programs, so it is used only if the group has no counter.
     return (_in_file(root / "proc/vmstat", "oom_kill") or 0) if of_group is None else of_group
 
 

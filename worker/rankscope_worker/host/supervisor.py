@@ -76,7 +76,7 @@ class Supervisor:
         self._sent_requests: set[str] = set()
 
     def drain(self) -> None:
-        """Requests that the child saves and exits because the worker is shutting down; the run waits to be resumed."""
+        """Requests that the child save and exit because the worker is shutting down; the run waits to be resumed."""
         self._is_draining = True
         self._wake.set()
 
@@ -137,13 +137,13 @@ class Supervisor:
             return self._start(output.fileno(), is_wanted)
 
     def _start(self, output: int, is_wanted: Callable[[], bool]) -> Child | None:
-        """Returns None where `is_wanted` has returned False before the child started."""
+        """Returns None if `is_wanted` returned False before the child started."""
         return self._forks.start(
             [self.claim.run_id, str(self.claim.attempt)],
             folder=self._folder,
             environment=child_environment(self._settings, self._gpu, self._threads),
             output=output,
-            # Whether a fork may use a GPU has not been tried.
+            # Forks that use a GPU have not been tested.
             may_fork=self._gpu is None and not self._is_quantised(),
             is_wanted=is_wanted,
         )
@@ -153,7 +153,7 @@ class Supervisor:
             config = RunConfig.stored(self.claim.config)
             return config.model.quantization != "none" or Catalog(self._settings).model(config.model.id).is_quantised
         except (RankScopeError, OSError, ValueError):
-            return False  # the child meets the same error, and says so
+            return False  # the child hits the same error, and reports it
 
     def _watch(self, child: AttemptProcess) -> None:
         """Until the child ends, renews the lease four times per period, and checks for requests every second."""
@@ -226,13 +226,13 @@ class Supervisor:
         if wanted == _KILL or (self._is_draining and not child.has_started):
             self._sent, self._kill_at = _KILL, float("inf")
             child.kill()
-        elif child.has_started:  # else it is sent when it has
+        elif child.has_started:  # otherwise it is sent once the child has started
             self._sent = wanted
             child.send_signal(_SIGNALS[wanted])
 
 
 HUB_VARIABLES = ("HF_TOKEN", "RANKSCOPE_HF_TOKEN", "HF_HUB_OFFLINE")
-"""Only downloads from the hub get these of the worker's environment: a training has no use for a token."""
+"""Environment variables of the worker that only hub downloads get: a training doesn't need a token."""
 
 
 def child_environment(settings: Settings, gpu: Gpu | None, threads: int) -> dict[str, str]:
@@ -250,8 +250,8 @@ def child_environment(settings: Settings, gpu: Gpu | None, threads: int) -> dict
     environment.setdefault("OMP_NUM_THREADS", str(threads))
     # Spinning threads make a step five times slower on a busy machine (measured on 2 cores).
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # NumPy and Arrow start threads when they are imported, and a process with threads can't be forked safely. Trainings use
-    # neither for arithmetic.
+    # NumPy and Arrow start threads when they are imported, and a process with threads can't be forked safely. Trainings
+    # don't use their multithreaded arithmetic.
     environment.update(OPENBLAS_NUM_THREADS="1", JE_ARROW_MALLOC_CONF="background_thread:false")
     return environment
 
