@@ -55,8 +55,8 @@ class Reporter(TrainerCallback):
     """Records metrics, phases, ranks and warnings of one attempt.
 
     Evaluates every `eval_every` steps and at the last one; saves every `checkpoint_every` steps, when the last save is
-    `checkpoint_minutes` ago, and at each new best evaluation. When `should_stop()` turns true, the step at hand is
-    finished, a checkpoint written, and training ends.
+    `checkpoint_minutes` ago, and at each new best evaluation. When `should_stop()` returns true, the current step is
+    finished, a checkpoint is written, and training ends.
     """
 
     def __init__(

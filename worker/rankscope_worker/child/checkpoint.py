@@ -1,7 +1,7 @@
 """Checkpoints on disk: complete or absent. `checkpoints/step-N` in an attempt's folder, with a manifest of hashes.
 
 Trainer writes into a working folder. Then every file is hashed and forced to disk, the manifest is written last, and
-one rename publishes the folder. A reader believes only a folder whose files have the manifest's hashes.
+one rename publishes the folder. A reader accepts only a folder whose files match the manifest's hashes.
 """
 
 import json
@@ -55,7 +55,8 @@ def publish(written: Path, attempt_folder: Path, step: int, notes: Notes | None 
 def keep(attempt_folder: Path, newest: int, best_step: int | None = None) -> None:
     """Deletes checkpoints of this attempt and earlier ones, except this attempt's `newest` newest and the best.
 
-    Older attempts keep theirs until this attempt has `newest` of its own, in case one is damaged unnoticed.
+    Checkpoints of older attempts are kept until this attempt has `newest` checkpoints, in case one is damaged
+    unnoticed.
     """
     number = int(attempt_folder.name.removeprefix("attempt-"))
     every = [one for one in _of_run(attempt_folder.parent) if one.attempt <= number]
@@ -76,7 +77,7 @@ def delete(checkpoint: CheckpointFolder) -> None:
 
 
 def clear(attempt_folder: Path) -> None:
-    """Deletes the checkpoints of all attempts of a run that is done."""
+    """Deletes the checkpoints of all attempts of a finished run."""
     for checkpoint in _of_run(attempt_folder.parent):
         delete(checkpoint)
 
@@ -110,7 +111,7 @@ def find_newest(
 
     `on_damage` is called for each newer one that is damaged, with the reason. `is_replaced(attempt, step)`: whether the run has
     since continued from an earlier step. Such a checkpoint is ignored: an attempt that was frozen while writing may publish it
-    long after its run was taken over, and what it recorded on the way there is no longer part of the run.
+    long after its run was taken over, and the events it recorded up to there are no longer part of the run.
     """
     for checkpoint in sorted(_of_run(run_folder), key=lambda one: (one.step, one.attempt), reverse=True):
         if is_replaced(checkpoint.attempt, checkpoint.step):
@@ -125,7 +126,7 @@ def find_newest(
 
 
 def verify(path: Path) -> None:
-    """Raises DamagedCheckpoint, with the reason, unless the manifest is as it was written and every file has its hash."""
+    """Raises DamagedCheckpoint, with the reason, unless the manifest is unchanged and every file matches its hash."""
     try:
         content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         is_ours = content.pop("sha256") == _digest(content) and content["format"] == _FORMAT

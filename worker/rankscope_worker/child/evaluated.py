@@ -43,7 +43,7 @@ class Evaluated:
         return {**self.task.metrics(self.last), **part_metrics(self.task, self.last, self.parts)}
 
     def save_row_values(self, folder: Path, at: RowValuesAt, step: int) -> None:
-        """Writes the numbers of each row in the newest evaluation, completely or not at all; nothing without any."""
+        """Writes the numbers of each row in the newest evaluation, if there are any, completely or not at all."""
         values = None if self.last is None else self.task.row_values(self.last)
         if values:
             _write(folder / row_values_file(at), encode_row_values(step, values))

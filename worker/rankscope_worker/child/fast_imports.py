@@ -1,4 +1,4 @@
-"""Imports of the training stack without garbage collections in between, and without what the run doesn't need."""
+"""Imports the training stack without garbage collections in between, and without unneeded libraries."""
 
 import gc
 import sys
@@ -12,15 +12,16 @@ _NEEDED_LATER = "scipy"
 
 @contextmanager
 def fast_imports(*, with_quantisation: bool = True) -> Iterator[None]:
-    """Pauses garbage collection; later collections skip whatever exists by then.
+    """Pauses garbage collection; later collections skip the objects that exist by the end of the block.
 
-    Importing torch, transformers and PEFT makes millions of objects that live as long as the process. Searching them for
-    garbage, again and again while they are made, is wasted.
+    Importing torch, transformers and PEFT makes millions of objects that live as long as the process. Scanning them for
+    garbage repeatedly during the imports is wasted work.
 
-    transformers and PEFT also import optional libraries wherever these are installed; those that the run doesn't need are
-    hidden from this process. bitsandbytes takes a fifth of all imports, and only quantised weights need it
-    (`with_quantisation`). datasets, which brings pandas, takes 8 %, and RankScope reads data in its own way. scipy is for
-    object detection in transformers: it is hidden only meanwhile, because a task's metrics may need it.
+    transformers and PEFT also import optional libraries wherever these are installed; those that the run doesn't need
+    are hidden from this process. bitsandbytes takes a fifth of all imports, and only quantised weights need it
+    (`with_quantisation`). datasets, which brings pandas, takes 8 %, and RankScope reads data in its own way.
+    transformers imports scipy only for object detection; it is hidden only during these imports, because a task's
+    metrics may need it.
     """
     hidden = [_NEVER_NEEDED, _NEEDED_LATER, *([] if with_quantisation else [_QUANTISATION])]
     hidden = [name for name in hidden if name not in sys.modules]

@@ -32,9 +32,10 @@ _PATIENCE_S = 2.0
 class HardwareSampler:
     """Within its `with` block, a thread records one event every `every_s` seconds, at the step that `step()` returns.
 
-    host_memory_bytes: used on the host, without reclaimable caches. process_memory_bytes: resident, of this
-    process. cpu_percent: of all cores together, by all programs, since the last sample. gpuN_...: of the whole GPU, N
-    counting those that this process may use. Values that this machine doesn't provide are left out. `every_s` 0: no thread.
+    host_memory_bytes: used on the host, without reclaimable caches. process_memory_bytes: resident, of this process.
+    cpu_percent: of all cores together, by all programs, since the last sample. gpuN_...: of the whole GPU, where N
+    counts the GPUs that this process may use. Values that this machine doesn't provide are left out. `every_s` 0: no
+    thread.
     """
 
     def __init__(self, record: Callable[[RunEvent], object], step: Callable[[], int], every_s: float) -> None:
@@ -64,7 +65,7 @@ class HardwareSampler:
                 if values and not self._ended.is_set():
                     self._record(MetricsEvent(step=self._step(), values=values))
         except LeaseLost:
-            return  # the training's next record reports it
+            return  # the next record of the training reports the error
         except Exception:
             _log.warning("Memory and load are no longer recorded; training continues.", exc_info=True)
 

@@ -27,7 +27,7 @@ class Inputs:
     """Whether the weights are quantised in the files, or while they are loaded."""
 
     def check_model(self) -> None:
-        """Checks the model again after it was loaded: its files may have changed while they were read."""
+        """Checks the model again after loading: its files may have changed while they were read."""
         check_model(self.catalog.model(self.model.id), self.environment.get("model_fingerprint"))
 
 

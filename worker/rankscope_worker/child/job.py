@@ -1,8 +1,8 @@
 """The process of a background job: `python -m rankscope_worker.child.job KIND FILE`.
 
-Reads the payload as a line of JSON from standard input, and writes to FILE, one JSON object a line: `{"progress": 0.5}`,
-then `{"result": {...}}` or `{"error": {"message": ..., "next_step": ...}}`. Exits immediately when standard input is closed,
-because then the worker has ended.
+Reads the payload as a line of JSON from standard input, and writes to FILE, one JSON object per line:
+`{"progress": 0.5}`, then `{"result": {...}}` or `{"error": {"message": ..., "next_step": ...}}`. Exits immediately when
+standard input is closed, because then the worker has ended.
 """
 
 import json

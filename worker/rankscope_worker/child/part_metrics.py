@@ -22,7 +22,7 @@ def part_metrics(task: TrainedTask, evaluation: Evaluation, parts: Sequence[str]
 
 
 def prefixes(parts: Sequence[str]) -> list[str]:
-    """Returns a prefix for each part: `matched` for `validation_matched`, or the whole names where two would be equal."""
+    """Returns a prefix for each part: `matched` for `validation_matched`, or the full names if two would be equal."""
     whole = [_words(part) for part in parts]
     short = [words.partition("_")[2] if kind_of(part) else words for part, words in zip(parts, whole, strict=True)]
     chosen = short if all(short) and len(set(short)) == len(short) else whole

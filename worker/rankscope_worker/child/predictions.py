@@ -24,7 +24,7 @@ class CannotLoad(Exception):
 
 @contextmanager
 def _loading(what: str) -> Iterator[None]:
-    """Converts any error to CannotLoad: files of a model can make any library raise any error."""
+    """Converts any error to CannotLoad: a model's files can make any library raise any error."""
     try:
         yield
     except UnusableModel:
@@ -38,10 +38,9 @@ def _loading(what: str) -> Iterator[None]:
 def predict(
     config: RunConfig, labels: list[str], model_folder: Path, artifact: Path, inputs: Sequence[dict[str, str]]
 ) -> tuple[list[PredictionItem], str | None]:
-    """What the base model and the result in `artifact` predict for each input, with notes.
+    """Returns the predictions of the base model and of the result in `artifact` for each input, with notes.
 
-    Both are computed on the CPU, with the tokenizer and the text length of the training: in float32, and from weights that
-    are quantised as they were for it.
+    Both are computed on the CPU in float32, with the tokenizer, text length and weight quantisation of the training.
     """
     if config.task.head_outputs(labels) == 0:
         raise CannotLoad("The run has no list of classes.")

@@ -1,13 +1,13 @@
 """The preloaded process: `python -m rankscope_worker.child.preloaded SOCKET` imports the training stack and forks.
 
-Importing torch, transformers and PEFT takes seconds of a core and 350 MB; a fork takes milliseconds and shares the memory.
-The process only imports: it runs no operator, starts no thread and opens no device, so a fork has all that a new process
-would have. If an import has started a thread, it ends without serving, and trainings are started as new processes.
+Importing torch, transformers and PEFT takes seconds of a core and 350 MB; a fork takes milliseconds and shares the
+memory. The process only imports: it runs no operator, starts no thread and opens no device, so a fork is equivalent to
+a new process. If an import has started a thread, it ends without serving, and trainings are started as new processes.
 
 SOCKET is a descriptor of a sequenced-packet socket of the worker. A request is JSON with the `arguments` of
-`rankscope_worker.child.train` and its `folder`, and the descriptors of the child's standard input and output. The response is
-the child's process id. The child belongs to the worker, which waits for it (see `host/forks.py`), so the end of this process
-harms no training.
+`rankscope_worker.child.train` and its `folder`, and the descriptors of the child's standard input and output. The
+response is the child's process id. The child belongs to the worker, which waits for it (see `host/forks.py`), so
+trainings survive the end of this process.
 """
 
 import gc
@@ -26,7 +26,7 @@ from rankscope_worker.child import train
 from rankscope_worker.child.fast_imports import fast_imports
 
 _METRICS = "sklearn.metrics"
-"""Most trainings evaluate classes; others import this for nothing, but only once."""
+"""Most trainings evaluate classes; for others this import is unnecessary, but it happens only once."""
 _MOST_BYTES = 1 << 16
 _IDLE_S = 600.0
 """Without a request for this long, the process ends and frees its memory."""
@@ -34,7 +34,8 @@ _IDLE_S = 600.0
 
 def main(argv: list[str]) -> int:
     worker = socket.socket(fileno=int(argv[0]))
-    # Trainings with quantised weights need bitsandbytes, which takes a fifth of all imports; they are started anew.
+    # Trainings with quantised weights need bitsandbytes, which takes a fifth of all imports; they are started as new
+    # processes.
     with fast_imports(with_quantisation=False):
         for name in train.STACK:
             import_module(name)
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> int:
 
 
 def _fork(worker: socket.socket, request: dict[str, object], descriptors: list[int]) -> int | None:
-    """Returns the child's id once it leads a session of its own; None if it has died before.
+    """Returns the child's id once it leads its own session; None if it died before that.
 
     It is the child of a process that ends immediately, so the kernel passes it on to the worker.
     """

@@ -1,6 +1,6 @@
 """Recorder: takes events from the training thread and writes them to the database in a background thread.
 
-`record()` only puts into a queue. A thread writes batches, each in one transaction that the attempt number fences, and
+`record()` only adds to a queue. A thread writes batches, each in one transaction that the attempt number fences, and
 rings the doorbell after the commit. Events are never lost: when the database is slower than training, training waits.
 """
 

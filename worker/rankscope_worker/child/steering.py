@@ -14,8 +14,9 @@ from rankscope_worker.steer_requests import SteerRequest
 class Steerer(TrainerCallback):
     """Runs before the method's own callback, so that a request takes effect at the end of the current step.
 
-    `planned` is the configuration's list. A resumed attempt finds in it what earlier attempts did. Actions up to the
-    step of its checkpoint are part of the checkpoint; later ones are repeated at the same steps, so a resume is exact.
+    `planned` is the configuration's list. For a resumed attempt, it includes the actions of earlier attempts. Actions
+    up to the step of its checkpoint are part of the checkpoint; later ones are repeated at the same steps, so a resume
+    is exact.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ class StopFlag:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch_stdin(self, grace_s: float, on_data: Callable[[bytes], None] = lambda _data: None) -> None:
-        """The supervisor keeps standard input open. When it closes, the supervisor has ended: save and exit in time.
+        """The supervisor keeps standard input open. When it closes, the supervisor has ended: save and exit.
 
         Data from the supervisor goes to `on_data`, in a thread.
 

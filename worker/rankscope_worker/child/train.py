@@ -43,7 +43,7 @@ STACK = (
     "rankscope_worker.child.software",
     "rankscope_worker.child.training",
 )
-"""What an attempt imports once it has started; torch is among it. The preloaded process has it already."""
+"""The modules, including torch, that an attempt imports once it has started. The preloaded process already has them."""
 
 _CHANGE = {
     "bad_input": "Change the configuration in a new run.",

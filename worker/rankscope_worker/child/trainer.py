@@ -29,7 +29,7 @@ MeasureGenerated = Callable[[nn.Module, Callable[[], bool]], dict[str, float]]
 class RunTrainer(MethodTrainerMixin, Trainer):
     """Takes, in addition to Trainer's arguments, `method`, the `reporter` among its callbacks, and the attempt's folder.
 
-    Batches of the training are made by `training_collator`, those of evaluations by `data_collator`.
+    Training batches are made by `training_collator`, evaluation batches by `data_collator`.
 
     A stop request ends an evaluation that generates texts. Its checkpoint notes that the evaluation is due, and a trainer
     with `evaluates_first`, that checkpoint's folder, does it before its first step, so that a resumed run has the same evaluations.
@@ -69,7 +69,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
             self.add_callback(_EvaluateFirst(self, evaluates_first))
 
     def initialize_method(self) -> None:
-        # Methods that read activations tell padding by the attention mask, which not every training batch has.
+        # Methods that read activations recognise padding by the attention mask, which not every training batch has.
         collator, self._training_collator = self._training_collator, None
         try:
             super().initialize_method()
@@ -107,7 +107,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         return output._replace(metrics=metrics)
 
     def _keep_those_of_rows(self) -> None:
-        """Keeps the numbers of each row, of the last evaluation and of the best one."""
+        """Keeps each row's numbers from the last and the best evaluation."""
         step, best = self.state.global_step, self.reporter.best
         kept: list[RowValuesAt] = ["final"] if step >= self.state.max_steps else []
         if best is not None and best.step == step:
@@ -188,7 +188,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
 
 
 class _EvaluateFirst(TrainerCallback):
-    """Does the evaluation that a stop request has interrupted, before the first step."""
+    """Runs the evaluation that a stop request interrupted, before the first step."""
 
     def __init__(self, trainer: RunTrainer, resumed_from: Path) -> None:
         self._trainer = trainer
@@ -204,5 +204,5 @@ class _EvaluateFirst(TrainerCallback):
         self._trainer.evaluate()
         # The checkpoint's random state is that after the evaluation.
         self._trainer._load_rng_state(str(self._resumed_from))
-        if control.should_save:  # it is the best one so far
+        if control.should_save:  # it is the best evaluation so far
             self._trainer.save_now()

@@ -90,18 +90,18 @@ def run_training(
     hardware_every_s: float = 0.0,
     token_space: TokenSpace | None = None,
 ) -> Outcome:
-    """Trains, evaluates and exports to `folder`, the attempt's folder; nothing is written outside of it and `token_space`.
+    """Trains, evaluates and exports to `folder`, the attempt's folder; writes nowhere else but to `token_space`.
 
     `should_stop` is called after every optimizer step: if it returns true, a checkpoint is written and training ends.
-    `on_ready` is called once with the first step when all is loaded, before the first event of training.
-    `make_safe` is called before a checkpoint becomes visible, and returns when all that was recorded is stored: else a
-    kill right after could lose events that the resumed attempt does not repeat.
+    `on_ready` is called once with the first step when everything is loaded, before the first event of training.
+    `make_safe` is called before a checkpoint becomes visible, and returns once everything recorded is stored: otherwise
+    a kill right after could lose events that the resumed attempt does not repeat.
     `steer_requests` is called after every optimizer step and returns the steering requests that have arrived.
     During training, memory and load are recorded every `hardware_every_s` seconds; 0: never.
-    On a CPU a run that was stopped and resumed gives the same adapter and the same events, bit for bit, but for metrics of
-    the machine (`contract.metrics`).
+    On a CPU a run that was stopped and resumed gives the same adapter and the same events, bit for bit, except for
+    metrics of the machine (`contract.metrics`).
 
-    Raises PermanentError if the configuration, the model or the data can't work.
+    Raises PermanentError if the configuration, the model or the data is invalid.
     """
     start_step = resume_from.step if resume_from else 0
     total_steps = steps_of(config, len(split.train))
@@ -280,7 +280,7 @@ def training_arguments(
 
 
 def warmup_steps(config: RunConfig, total_steps: int) -> int:
-    """Returns the number of warm-up steps: rounded up as in Trainer, or down if the method's authors do so."""
+    """Returns the number of warm-up steps: rounded up as in Trainer, or down if the method's authors round down."""
     ratio = config.training.lr_warmup_ratio
     if config.method.rounds_warmup_down:
         # Fraction(str(x)) reads 0.29 as 29/100; floor(0.29 * 100) in floating point would be 28.
@@ -298,7 +298,7 @@ def export(
     """Writes the result as folder `name` of the attempt's folder, completely or not at all."""
     working, target = folder / f".{name}", folder / name
     shutil.rmtree(working, ignore_errors=True)
-    method.export(working, "compact")  # as small as possible; a download pads it if a reader needs that
+    method.export(working, "compact")  # as small as possible; a download pads it for readers that need that
     tokenizer.save_pretrained(str(working))
     shutil.rmtree(target, ignore_errors=True)
     os.rename(working, target)

@@ -1,1 +1,1 @@
-"""Answers in words: generated texts, conversations, spans of a text, and their scores."""
+"""Answers in text form: generated texts, conversations, spans of a text, and their scores."""

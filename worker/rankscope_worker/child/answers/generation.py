@@ -1,4 +1,4 @@
-"""Generates texts with a language model: greedy or by beams, so that the same model gives the same text."""
+"""Generates texts with a language model by greedy or beam search, so that the same model always gives the same text."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -77,7 +77,7 @@ class _StopRequest(StoppingCriteria):
 def _config(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, decoding: Decoding, stop_tokens: Sequence[int]
 ) -> GenerationConfig:
-    """Returns the model's own settings, such as its start token, with ours for the search and the length."""
+    """Returns the model's own generation settings, such as its start token, with ours for search and length."""
     own = getattr(model, "generation_config", None) or GenerationConfig()
     ends = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
     every_end = {token for token in (*ends, tokenizer.eos_token_id, *stop_tokens) if token is not None}
@@ -103,7 +103,7 @@ def _config(
 
 
 def _padded(prompts: Sequence[Sequence[int]], model: PreTrainedModel, padding: int) -> dict[str, Tensor]:
-    """Returns ids and mask (prompts, longest). A decoder continues at the right end, so it is padded on the left."""
+    """Returns ids and mask (prompts, longest). Padded on the left for a decoder, which continues at the right end."""
     longest = max(map(len, prompts))
     ids = torch.full((len(prompts), longest), padding)
     mask = torch.zeros_like(ids)

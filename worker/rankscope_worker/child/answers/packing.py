@@ -1,7 +1,8 @@
 """Several rows of a batch in one sequence, so that less padding is computed. Rows don't see each other.
 
-The position ids of each row begin at 0, and there is no padding mask: from these, the attention masks of transformers let a
-token see those of its own row alone. A model that doesn't build its mask so is refused by `check_packable`.
+The position ids of each row begin at 0, and there is no padding mask: from these, transformers builds attention masks
+in which a token sees only tokens of the same row. `check_packable` rejects a model that doesn't build its mask this
+way.
 """
 
 import inspect
@@ -18,13 +19,13 @@ Tokens = Mapping[str, Sequence[int]]
 
 
 def packed(rows: Sequence[Tokens], max_length: int, padding: int) -> dict[str, Tensor]:
-    """Returns the batch of these rows in as few sequences of at most `max_length` tokens as a first fit finds.
+    """Returns the rows as one batch, packed by first fit into sequences of at most `max_length` tokens.
 
-    The first token of a row is not predicted, as without packing. The padding of a sequence is a row of its own.
+    The first token of a row is not predicted, as without packing. The padding of a sequence is a separate row.
     """
     blocks: list[list[Tokens]] = []
     free: list[int] = []
-    for row in sorted(rows, key=lambda row: -len(row["input_ids"])):  # stable: the same batch for the same rows
+    for row in sorted(rows, key=lambda row: -len(row["input_ids"])):  # a stable sort: the same rows give the same batch
         length = len(row["input_ids"])
         at = next((block for block, room in enumerate(free) if room >= length), len(blocks))
         if at == len(blocks):
@@ -52,7 +53,7 @@ def packing_collator(max_length: int, padding: int) -> Callable[[list[Any]], Map
 
 @torch.no_grad()
 def check_packable(model: nn.Module) -> None:
-    """Raises UnusableModel if a row's outputs depend on the row in front of it in the same sequence."""
+    """Raises UnusableModel if a row's outputs depend on the row before it in the same sequence."""
     if "position_ids" not in inspect.signature(model.forward).parameters:
         raise _not_packable("takes no position_ids")
     first, second = torch.arange(3, 8), torch.arange(8, 14)
@@ -66,7 +67,7 @@ def check_packable(model: nn.Module) -> None:
         seen = model(input_ids=both).logits[:, len(first) :]
     finally:
         model.train(was_training)
-    # Far less than what it would change if the second row did see the first one.
+    # Far smaller than the change if the second row did see the first one.
     if (together - alone).abs().max() > 0.1 * (seen - alone).abs().max():
         raise _not_packable("lets the rows of a packed sequence see each other")
 

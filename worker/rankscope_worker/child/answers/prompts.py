@@ -113,7 +113,7 @@ class ChatTemplate:
         return self._text(self._plain(messages), name)
 
     def _plain(self, messages: Sequence[Message]) -> list[Message]:
-        """Breaks up special tokens that are written in a message, so that it can't end early or change its role."""
+        """Breaks up special tokens in a message's text, so that the message can't end early or change its role."""
         return [Message(role=message["role"], content=self._plain_text(message["content"])) for message in messages]
 
     def _plain_text(self, text: str) -> str:
@@ -144,7 +144,7 @@ class ChatTemplate:
     def _add_answer(self, tokens: Tokens, text: str, *, is_last: bool) -> None:
         ids = self._ids(text)
         ends = [index for index, id in enumerate(ids) if id in self._special]
-        # What the template writes after the end of an answer is not part of it.
+        # Text that the template adds after the end of an answer is not part of the answer.
         length = ends[-1] + 1 if ends else len(ids)
         if is_last:
             del ids[length:]

@@ -46,7 +46,10 @@ class Found:
 
 
 def find_spans(windows: Sequence[Window], n_best: int, max_answer_tokens: int) -> Found:
-    """Returns the `n_best` spans of all windows, from their `n_best` likeliest starts and ends. Equal scores: the earlier one."""
+    """Returns the `n_best` spans of all windows, from their `n_best` likeliest starts and ends.
+
+    Ties go to the earlier one.
+    """
     scores: dict[tuple[int, int], float] = {}
     for window in windows:
         inside = np.array([start >= 0 for start, _ in window.offsets])
@@ -68,7 +71,7 @@ def find_spans(windows: Sequence[Window], n_best: int, max_answer_tokens: int) -
 
 
 def token_span(offsets: Offsets, start: int, end: int) -> tuple[int, int] | None:
-    """Returns the first and the last token of the characters from `start` to before `end`; None if the window lacks some."""
+    """Returns the first and the last token of the characters from `start` to before `end`; None if some are missing."""
     inside = [index for index, (begin, _) in enumerate(offsets) if begin >= 0]
     if not inside or offsets[inside[0]][0] > start or offsets[inside[-1]][1] < end:
         return None

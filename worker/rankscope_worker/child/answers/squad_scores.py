@@ -10,7 +10,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def normalized(answer: str) -> str:
-    """Returns the answer in lower case, without ASCII punctuation, English articles and surplus spaces, in this order."""
+    """Lower-cases the answer, then removes ASCII punctuation, English articles and extra spaces, in this order."""
     bare = answer.lower().translate(_PUNCTUATION)
     return " ".join(_ARTICLE.sub(" ", bare).split())
 

@@ -14,8 +14,8 @@ IGNORED = -100
 def token_scores(logits: Tensor, targets: Tensor, *, shift: int) -> Tensor:
     """Returns, for each row, the sum of the negative log-likelihoods, the right tokens, and the counted tokens.
 
-    Row by row, in float32: log-probabilities of a batch would take as much memory as the logits again.
-    `shift` 1: the logits of a token are about the next one.
+    Computed row by row, in float32: the log-probabilities of a whole batch would take as much memory as the logits.
+    `shift` 1: the logits at a token predict the next one.
 
     Shapes: logits (rows, length, vocabulary), targets (rows, length) -> (rows, 3).
     """

@@ -1,7 +1,7 @@
 """HubClient: requests to the configured hub, and to no other host.
 
 The hub's API answers with names, sizes and hashes of a repository's files at a commit. Large files are redirected to a storage
-host: only those that belong to the hub are followed, and the token is sent only to the hub itself.
+host: only redirects to hosts that belong to the hub are followed, and the token is sent only to the hub itself.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,7 @@
 """Finds the data files of a data set's repository: its subsets, and their splits. Code of a repository is never run.
 
-The owner's card names them, or the files do: `cola/train-00000-of-00001.parquet` is the split train of the subset cola.
+They are named by the data set's card, or by the file names: `cola/train-00000-of-00001.parquet` is the split train of
+the subset cola.
 """
 
 import fnmatch
@@ -28,7 +29,7 @@ _MAX_SPLIT = 50
 _MAX_PATTERN = 200
 _MAX_PATH = 500
 _MAX_COMPARED = 20_000_000
-"""Comparisons of a file with a pattern, which take some seconds."""
+"""Maximum number of comparisons of a file with a pattern, which take some seconds."""
 _MAX_FILES = 1000
 _LISTED = 20
 MAX_BYTES = 10_000_000_000
@@ -80,7 +81,7 @@ def _format(path: str) -> str | None:
 
 
 def _subsets_of_card(card: Mapping[str, Any], files: list[HubFile]) -> tuple[dict[str, list[DataFile]], str | None]:
-    """Returns the subsets that the card describes, and the default one. What is not as documented is left out."""
+    """Returns the subsets that the card describes, and the default one. Malformed entries are left out."""
     found: dict[str, list[DataFile]] = {}
     default = None
     configs = card.get("configs")
@@ -117,7 +118,7 @@ def _patterns(given: object) -> Iterator[tuple[str, Callable[[str], bool]]]:
 
 
 def _matcher(pattern: str) -> Callable[[str], bool]:
-    """Returns whether a path matches. The expression is matched in linear time, whatever the pattern is."""
+    """Returns whether a path matches. The match takes linear time for any pattern."""
     matches = re.compile(fnmatch.translate(pattern.replace("**/", "*").replace("**", "*"))).fullmatch
     is_deep, depth = "**" in pattern, pattern.count("/")
     return lambda path: matches(path) is not None and (is_deep or path.count("/") == depth)

@@ -1,4 +1,4 @@
-"""Downloads a file of the hub so that it can be resumed."""
+"""Downloads a file from the hub. An interrupted download can be resumed."""
 
 import hashlib
 import time
@@ -24,10 +24,10 @@ class _Digest(Protocol):
 def download(
     hub: HubClient, repository: HubRepository, file: HubFile, target: Path, report: Callable[[int], None]
 ) -> None:
-    """Downloads a file to `target`, which exists only when it is complete and its hash is right.
+    """Downloads a file to `target`, which exists only once it is complete and its hash is correct.
 
-    `report` is called with the number of bytes that are there. A connection that breaks is opened again a few times, from
-    where it broke. Raises HubError.
+    `report` is called with the number of bytes downloaded so far. A broken connection is reopened a few times, and the
+    download continues from where it broke. Raises HubError.
     """
     part = target.with_name(f"{target.name}.part")
     if target.is_file() and target.stat().st_size == file.size:
@@ -72,7 +72,7 @@ def _fetch(hub: HubClient, repository: HubRepository, file: HubFile, part: Path,
         with part.open("ab" if have else "wb") as output:
             for chunk in (
                 answer.iter_raw()
-            ):  # as it arrives: what was buffered for a larger chunk would be lost with the connection
+            ):  # as it arrives: bytes buffered for a larger chunk would be lost with the connection
                 have += len(chunk)
                 if have > file.size:
                     break

@@ -23,7 +23,7 @@ _MAX_FILES = 1000
 
 
 def chosen_files(model: HubRepository) -> list[HubFile]:
-    """Returns config, tokenizer, licence and safetensors weights. Raises HubError if it can't be used without others."""
+    """Returns config, tokenizer, licence and safetensors weights. Raises HubError if these are not enough."""
     by_name = {file.name: file for file in model.files}
     if "config.json" not in by_name:
         raise HubError(

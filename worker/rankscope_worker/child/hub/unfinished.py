@@ -1,4 +1,4 @@
-"""Downloads that are not complete yet: a folder of each, which one process at a time writes, kept for a week to continue."""
+"""Incomplete downloads: one folder each, written by one process at a time, and kept for a week to be resumed."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ _FORGOTTEN_AFTER_S = 7 * 24 * 3600.0
 
 
 class Share:
-    """Reports the share of the bytes that are there, at most twice a second."""
+    """Reports the fraction of the bytes downloaded so far, at most twice a second."""
 
     def __init__(self, report: Callable[[float], None], size: int) -> None:
         self._report, self._size, self._next = report, max(1, size), 0.0
@@ -50,7 +50,7 @@ def alone(waiting: Path, repository: HubRepository) -> Iterator[Path]:
 
 
 def check_space(folder: Path, size: int, kept: int) -> None:
-    """Raises HubError if what is missing of `size` bytes doesn't fit, with `kept` bytes kept free."""
+    """Raises HubError if the missing part of `size` bytes doesn't fit on the disk with `kept` bytes left free."""
     present = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     free, needed = shutil.disk_usage(folder).free, size - present
     if needed > free - kept:

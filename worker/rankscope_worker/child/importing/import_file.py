@@ -19,11 +19,11 @@ _WORK = "work"
 
 
 def import_upload(folders: Folders, upload_id: str, report: Callable[[float], None]) -> ImportResult:
-    """Imports it, and removes the upload. Raises BrokenFile, with nothing left but the upload."""
+    """Imports the file and removes the upload. Raises BrokenFile, and then leaves nothing but the upload."""
     folder = folders.upload(upload_id)
     upload = read_upload(folder)
     work = folder / _WORK
-    if not (folder / SOURCE).exists():  # an attempt that was killed had finished its files
+    if not (folder / SOURCE).exists():  # an attempt that was killed had already finished its files
         return _publish(folders, upload, work)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()

@@ -14,7 +14,7 @@ _WORK = "work"
 
 
 def import_folder(folders: Folders, upload_id: str, report: Callable[[float], None]) -> ImportResult:
-    """Imports it, and removes the upload. Raises BrokenFile, with nothing left but the upload."""
+    """Imports the folder and removes the upload. Raises BrokenFile, and then leaves nothing but the upload."""
     home = folders.upload(upload_id)
     upload = read_upload(home)
     name = upload.folder or ""

@@ -31,7 +31,7 @@ from rankscope_worker.child.importing.source import prepare
 from rankscope_worker.child.importing.write_rows import MAX_ROWS, MEMORY, Written, threads, write_rows
 
 SPLIT_COLUMNS = ("split", "data_split", "dataset_split")
-"""Names of the column with the split: the first one that the files don't have."""
+"""Candidate names of the split column: the first one that the files don't have is used."""
 _SHARE_OF_FILES = 0.6
 
 
@@ -107,7 +107,7 @@ def import_parts(
 
 
 def _read(part: Part, number: int, scratch: Path, options: ImportOptions) -> _ReadPart:
-    """Reads a file into a Parquet file of its own."""
+    """Reads a file into a separate Parquet file."""
     own = scratch / f"file-{number}"
     own.mkdir()
     rows = scratch / f"rows-{number}.parquet"
@@ -123,7 +123,7 @@ def _read(part: Part, number: int, scratch: Path, options: ImportOptions) -> _Re
 def _write_together(
     read: Sequence[_ReadPart], target: Path, scratch: Path
 ) -> tuple[list[str], list[ValueKind], RowFacts]:
-    """Writes the rows of all files in their order, with the columns of all."""
+    """Writes the rows of all files in order, with the columns of all files."""
     found: dict[str, set[ValueKind]] = {}
     for each in read:
         for name, kind in zip(each.written.names, each.written.kinds, strict=True):
@@ -150,7 +150,7 @@ def _write_together(
 
 
 def _together(kinds: set[ValueKind]) -> ValueKind:
-    """Returns the kind of a column that has these in different files."""
+    """Returns the kind of a column that has these kinds in different files."""
     if len(kinds) == 1:
         return next(iter(kinds))
     return "mixed" if kinds & STORED_AS_JSON else "text"

@@ -29,7 +29,7 @@ class JsonKind(NamedTuple):
 
 
 def write_plain_rows(source: Path, target: Path, rejects: Rejects, report: Report) -> tuple[list[str], list[JsonKind]]:
-    """Writes one object with the names c0, c1, ... a line. Returns the columns and their kinds."""
+    """Writes one object with the names c0, c1, ... per line. Returns the columns and their kinds."""
     columns: list[str] = []
     reader = JsonReader({}, columns)
     kinds: dict[str, set[type]] = {}
@@ -124,7 +124,7 @@ def _elements(source: Path, report: Report, size: int) -> Iterator[tuple[int, st
                 return
             try:
                 _, end = decoder.raw_decode(text, at)
-                more = file.read(_BLOCK) if end == len(text) else ""  # a number may go on
+                more = file.read(_BLOCK) if end == len(text) else ""  # a number may continue
             except RecursionError as error:
                 raise BrokenFile(f"Element {number + 1} is nested too deeply.", "Write flat objects.") from error
             except ValueError as error:

@@ -1,4 +1,4 @@
-"""Writes the rows of a query to a Parquet file, and gathers what a profile needs of each column in the same pass.
+"""Writes the rows of a query to a Parquet file, and collects the facts for each column's profile in the same pass.
 
 DuckDB's own COPY takes more processor time than this, and the file would have to be read again for the profile.
 """
@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 BATCH_ROWS = 2048
-"""Rows that DuckDB hands over at a time."""
+"""Rows that DuckDB returns at a time."""
 _GROUP_ROWS = 20_480
-"""Rows in a row group, of which a page of rows reads one."""
+"""Rows in a row group. Showing a page of rows reads one group."""
 _GROUP_BYTES = 64 << 20
 _PENDING = 3
 _HASHES_KEPT = 4096
@@ -129,7 +129,7 @@ def write_parquet_file(
                 of_rows *= _PRIME
                 of_rows += of_column
             of_rows.tofile(hash_file)
-            # Texts that hardly repeat are not worth looking for repetitions.
+            # Looking for repetitions isn't worth it for texts that hardly repeat.
             few = [name for name, column in zip(names, facts, strict=True) if column.distinct.count <= _FEW]
             writer.write(group.select(names), few)
     return RowFacts(rows, facts, _duplicates(row_hashes, rows))
@@ -155,7 +155,7 @@ class _Writer:
             self._opened([]).close()
 
     def write(self, table: pa.Table, repeating: list[str]) -> None:
-        """Writes the table as one row group, after the one before it. `repeating`: columns with few different values."""
+        """Writes the table as one row group, after the one before it. `repeating`: columns with few distinct values."""
         self._wait_until_pending(_PENDING - 1)
         self._pending.append(self._thread.submit(self._opened(repeating).write_table, table))
 
@@ -172,7 +172,7 @@ class _Writer:
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """Yields the batches. An error in the middle comes through Arrow as an OSError, and becomes DuckDB's again."""
+    """Yields the batches. Arrow raises a DuckDB error as an OSError, which is converted back."""
     while True:
         try:
             yield reader.read_next_batch()
@@ -199,7 +199,7 @@ def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
 
 
 def _read_ahead(groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Reads a group while the one before it is used."""
+    """Reads the next group while the current one is used."""
     with ThreadPoolExecutor(1, "reader") as thread:
         coming = thread.submit(next, groups, None)
         while (group := coming.result()) is not None:

@@ -1,4 +1,4 @@
-"""Computes the profile of imported rows from what was gathered when they were written, and from their Parquet file."""
+"""Computes the profile of imported rows from facts collected during writing, and from their Parquet file."""
 
 from collections import Counter
 from dataclasses import dataclass

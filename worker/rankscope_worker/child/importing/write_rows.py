@@ -48,7 +48,7 @@ class Written:
 
 
 def threads() -> int:
-    """Of DuckDB. One core is left for compression, which is done at the same time."""
+    """Returns DuckDB's number of threads. One core is left for compression, which runs at the same time."""
     return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
@@ -102,7 +102,7 @@ def _write_csv(
         f"store_rejects = true, rejects_limit = {_MOST_REJECTED}, max_line_size = {_LONGEST_ROW}, buffer_size = {_LONGEST_ROW})"
     )
     cells = ", ".join(_csv_cell(f"c{place}") for place in range(len(names)))
-    # A line without text is not a row. With several columns, DuckDB passes over it.
+    # A line without text is not a row. With several columns, DuckDB skips it.
     only = " WHERE c0 IS NOT NULL" if len(names) == 1 else ""
     facts = _write(database, f"SELECT * FROM (SELECT {cells} FROM {reader}){only}", len(names), target, work)
     _read_rejects(database, source.path, rejects)
@@ -172,7 +172,7 @@ def _reason(kind: str, message: str, text: str) -> str:
     else:
         reason = _REASONS.get(kind, message.splitlines()[0][:200])
     lines = text.strip().count("\n") + 1
-    # An open quote takes everything up to the next one with it, which can be most of a file.
+    # An unclosed quote swallows everything up to the next quote, which can be most of a file.
     return reason if lines == 1 else f"{reason} {lines:,} lines up to the next quote are left out with it."
 
 
@@ -232,9 +232,9 @@ def _write_parquet(
 
 
 def _check_texts(database: duckdb.DuckDBPyConnection, query: str, kinds: list[ValueKind]) -> int:
-    """Returns the bytes of the longest row's texts. Raises BrokenFile if they are too long, or too long together.
+    """Returns the bytes of the longest row's texts. Raises BrokenFile if one text, or all texts together, are too long.
 
-    A text that repeats is stored once, so a file of some kB can have rows of any size.
+    A repeated text is stored once, so a file of a few kB can have rows of any size.
     """
     sizes = [f"coalesce(strlen(c{place}), 0)" for place, kind in enumerate(kinds) if kind in ("text", "list or object")]
     if not sizes:

@@ -25,7 +25,7 @@ _ON_DISK = 3
 
 
 def run(settings: Settings, payload: Payload, report: Callable[[float], None]) -> Payload:
-    """Returns the version, which is listed only when it is complete. One that is there already is not downloaded again."""
+    """Returns the version, which is listed only once it is complete. An existing one is not downloaded again."""
     request = DataDownloadPayload.model_validate(payload)
     catalog = Catalog(settings)
     with open_hub(settings) as hub:
@@ -95,7 +95,8 @@ def _install(
         share, done = Share(lambda have: report(_DOWNLOADED * have), size), 0
         parts = []
         for one in subset.files:
-            # Names of the repository are not used on disk. A file of another subset is not downloaded again.
+            # File names of the repository are not used on disk. A file shared with another subset is not downloaded
+            # again.
             path = folder / f"{repository.files.index(one.file)}.data"
             download(hub, repository, one.file, path, lambda have, done=done: share.tell(done + have))  # type: ignore[misc]
             done += one.file.size

@@ -22,7 +22,7 @@ __all__ = ["explain", "run"]
 
 
 def run(settings: Settings, payload: Payload, report: Callable[[float], None]) -> Payload:
-    """Returns the id of the model, which is in the models folder only when it is complete and can be used."""
+    """Returns the id of the model, which appears in the models folder only once it is complete and usable."""
     request = DownloadPayload.model_validate(payload)
     with open_hub(settings) as hub:
         model = hub.repository("model", request.hub_id, request.revision)
@@ -53,7 +53,7 @@ def _install(
 
 
 def _names(model: HubRepository) -> tuple[str, str]:
-    """Returns the name of the model's folder, and that of a further revision of it."""
+    """Returns the name of the model's folder, and the name for another revision of it."""
     name = folder_name(model.hub_id)
     return name, f"{name}-{model.commit[:8]}"
 
@@ -68,7 +68,7 @@ def _commit_of(settings: Settings, name: str) -> str | None:
 
 
 def _publish(settings: Settings, folder: Path, model: HubRepository) -> str:
-    """Moves the folder to where models are listed. Raises HubError, and deletes it, if a run can't use it."""
+    """Moves the folder into the models folder. If a run can't use it, deletes it and raises HubError."""
     for name in _names(model):
         target = settings.models_dir / name
         if os.path.lexists(target):

@@ -29,7 +29,7 @@ def run(settings: Settings, payload: Payload, _report: Callable[[float], None]) 
         launched_with = run.environment.get("model_fingerprint")
     model = Catalog(settings).model(config.model.id)
     check_model(model, launched_with)
-    # Imported here, when it is known whether bitsandbytes is needed.
+    # Imported here, because only now it is known whether bitsandbytes is needed.
     with fast_imports(with_quantisation=is_quantised(config, model)):
         from rankscope_worker.child.predictions import predict
 
@@ -54,7 +54,7 @@ def explain(error: Exception) -> tuple[str, str]:
         return f"The worker can't read the database: {one_line(error)}", "Try again once the database responds."
     if isinstance(error, UnusableModel):
         return one_line(error), "Restore the files of the model, then try again."
-    # The other causes need torch, which has been imported where one of them occurred.
+    # The other causes can only occur after torch was imported.
     from rankscope_worker.child.loading.encoding import UnusableText
     from rankscope_worker.child.predictions import CannotLoad
     from rankscope_worker.child.tasks import NotFinite

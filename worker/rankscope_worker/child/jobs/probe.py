@@ -1,7 +1,7 @@
-"""Job `probe`: the first steps of a training, for its time per step and its peak memory. Nothing of it is kept.
+"""Job `probe`: runs the first steps of a training to measure its time per step and its peak memory. Keeps nothing else.
 
 The training's own code runs with the run's configuration and schedule, and ends after some steps. Evaluations and
-checkpoints are put off, so that none happens meanwhile.
+checkpoints are postponed, so that none happens during the measurement.
 """
 
 import random
@@ -35,7 +35,7 @@ from rankscope_worker.child.loading.picked_rows import PickedRows
 _ENOUGH_STEPS, _ENOUGH_S = 10, 2.0
 """The measurement ends once it has both."""
 _LONGEST_S = 20.0
-"""It ends then with the steps that it has, one at least."""
+"""After this time it ends with the steps that it has, at least one."""
 _MOST_ROWS = 20_000
 _EVALUATION_ROWS = 8
 _SHARES = {Phase.loading: 0.1, Phase.tokenizing: 0.3, Phase.training: 0.4}
@@ -130,7 +130,7 @@ class _Watch:
     def record(self, event: RunEvent) -> None:
         if not isinstance(event, PhaseEvent):
             return
-        if event.phase in (Phase.evaluating, Phase.saving):  # the last step: this training has fewer than are measured
+        if event.phase in (Phase.evaluating, Phase.saving):  # the last step: fewer steps than are measured
             self._measure()
             raise _Enough
         if event.phase in _SHARES:
@@ -162,7 +162,7 @@ def _without_interruptions(config: RunConfig) -> RunConfig:
 
 
 def _some_rows(split: Split, config: RunConfig) -> Split:
-    """A random sample, as many as are trained on, so that whole steps fit: a step of fewer rows would be faster."""
+    """A random sample with enough rows for full batches, because a step with fewer rows would be faster."""
     a_step = config.training.batch_size * config.training.gradient_accumulation
     steps = max(1, min(WARM_UP_STEPS + MOST_STEPS, _MOST_ROWS // a_step))
     every = range(len(split.train))
@@ -173,7 +173,7 @@ def _some_rows(split: Split, config: RunConfig) -> Split:
     first = range(min(_EVALUATION_ROWS, len(split.evaluation)))
     evaluation: Sequence[Row] = split.evaluation
     evaluation = evaluation.only(first) if isinstance(evaluation, PickedRows) else evaluation[: len(first)]
-    # Without a key, nothing looks for the tokens of all rows.
+    # Without a key, the tokens of all rows are not looked up in the cache.
     return replace(split, train=train, evaluation=evaluation, eval_parts=split.eval_parts[: len(first)], key="")
 
 

@@ -1,4 +1,4 @@
-"""Job `tokenize_rows`: what a model would see of some rows of a data set, encoded by the code of the training."""
+"""Job `tokenize_rows`: what a model would see of some rows of a data set, encoded by the same code as in training."""
 
 import random
 from bisect import bisect_left
@@ -57,7 +57,7 @@ def run(settings: Settings, payload: Payload, report: Callable[[float], None]) -
     check_model(model, request.model_fingerprint)
     dataset = catalog.dataset(config.data.id, fingerprint=request.data_fingerprint)
     check_dataset(dataset, request.data_fingerprint)
-    transformers_logging.set_verbosity_error()  # it warns of every row above the model's limit
+    transformers_logging.set_verbosity_error()  # it warns about every row above the model's limit
     task = trained_task(config.task, request.labels)
     tokenizer = load_tokenizer(model.folder)
     encoder = TextEncoder(tokenizer, empty_model(model.folder, task.head(), tokenizer), config.training.max_length)
@@ -86,7 +86,7 @@ def explain(error: Exception) -> tuple[str, str]:
 
 
 class _Rows:
-    """Reads single rows as the split of the run does."""
+    """Reads single rows in the same way as the run's split."""
 
     def __init__(self, catalog: Catalog, dataset: DatasetEntry, config: RunConfig, request: TokenizePayload) -> None:
         self._dataset, self._config, self._spellings = dataset, config, request.spellings
@@ -112,7 +112,7 @@ class _Limits:
         whole = data.model_copy(update={"max_train_rows": None, "max_eval_rows": None})
         self._sampled: dict[str, tuple[str, int, Sequence[int]]] = {}
         self._different: Sequence[int] | None = None
-        """Lines of the training rows, which rise."""
+        """Lines of the training rows, in ascending order."""
         self.used_rows: int | None = None
         """Null if all rows can be used."""
         if data.max_train_rows is not None or data.max_eval_rows is not None:
@@ -137,7 +137,7 @@ class _Limits:
 
 
 class Seen:
-    """Encodes single rows by the task's code, with and without cutting them off."""
+    """Encodes single rows with the task's code, with and without truncation."""
 
     def __init__(self, task: TrainedTask, split: Split, encoder: TextEncoder) -> None:
         self._task, self._split, self._encoder = task, split, encoder
@@ -145,7 +145,7 @@ class Seen:
         self._texts = TokenTexts(encoder.tokenizer)
 
     def encoded(self, row: Row, *, whole: bool = False) -> list[dict[str, Any]]:
-        """Returns what the training gets for a row; several if it is read in windows. `whole`: without cutting it off."""
+        """Returns a row as the training gets it; several if it is read in windows. `whole`: without truncation."""
         encoder = self._whole_encoder if whole else self._encoder
         found = self._task.encode_batch(Batch([row], [0], lambda _: "The row"), self._split, encoder, Counts())
         return [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
@@ -204,7 +204,7 @@ class Seen:
     def _sequence(self, title: str, kept: Sequence[int], whole: Sequence[int], learned: Learned) -> TokenSequence:
         places = kept_places(kept, whole)
         n_cut = len(whole) - len(kept)
-        if places is None:  # shown without what is cut off
+        if places is None:  # shown without the truncated part
             whole, places = kept, list(range(len(kept)))
         seen = set(places)
         listed: list[int] = []
@@ -245,7 +245,7 @@ def _lengths(reader: _Rows, seen: Seen, n_rows: int) -> TokenLengths | None:
     """Counts the tokens of all rows, or of a random sample that is the same each time."""
     every = range(1, n_rows + 1)
     used = n_rows if reader.used_rows is None else max(1, reader.used_rows)
-    # Enough rows that most of them are used, of a large set with a small limit.
+    # Sample enough rows that about SAMPLED_ROWS of them are used: a small limit leaves out most rows of a large set.
     wanted = min(_MOST_READ, -(-SAMPLED_ROWS * n_rows // used))
     numbers = every if n_rows <= wanted else sorted(random.Random(0).sample(every, wanted))
     lengths: list[int] = []

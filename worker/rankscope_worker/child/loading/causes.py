@@ -12,10 +12,10 @@ _GPU = re.compile(r"^(CUDA out of memory\.|CUDA error: out of memory\b)")
 
 
 def out_of_memory(error: BaseException) -> Literal["out_of_memory", "out_of_gpu_memory"] | None:
-    """Which memory ran out; None for an error of another kind. By its type and the allocator's message, never by a
-    word in some text.
+    """Which memory ran out; None for an error of another kind.
 
-    The error itself or the one it was raised from: a library may wrap an allocator's error.
+    Decided by the type and the allocator's message, never by words in other text, of the error itself or of the one it
+    was raised from: a library may wrap an allocator's error.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -35,7 +35,7 @@ def out_of_memory(error: BaseException) -> Literal["out_of_memory", "out_of_gpu_
 
 
 def is_of_the_host(error: BaseException) -> bool:
-    """Whether the host could not open or store a file, whatever is in it."""
+    """Whether the host failed to open or store a file, regardless of its content."""
     return isinstance(error, OSError) and error.errno in (
         errno.ENOSPC,
         errno.EDQUOT,
@@ -46,7 +46,7 @@ def is_of_the_host(error: BaseException) -> bool:
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether a library written in Rust, such as tokenizers, met a state that it does not expect. It is no Exception."""
+    """Whether a library written in Rust, such as tokenizers, panicked. A panic is not derived from Exception."""
     return type(error).__name__ == "PanicException"
 
 

@@ -28,7 +28,7 @@ _UNKNOWN_REFUSED = 0.5
 _ROWS_AT_ONCE = 1000
 _ROWS_COMPARED = 8
 _METHOD = 1
-"""Raise it when rows are encoded in another way."""
+"""Increase it when the encoding of rows changes."""
 _NUMBERS = ("texts", "with_special", "tokens", "unknown")
 _CUT = "cut"
 
@@ -55,7 +55,7 @@ class Batch(NamedTuple):
     rows: list[Row]
     """Only the text columns and the target."""
     indices: list[int]
-    """Of the rows in their side."""
+    """Indices of the rows in their side."""
     name: Callable[[int], str]
     """Names a row of the batch for an error."""
 
@@ -71,7 +71,7 @@ def tokenized(split: Split, encoder: TextEncoder, max_length: int, encode: Encod
     """Returns the rows of both sides as `encode` returns them: token ids, targets and what an evaluation needs, as columns.
 
     Truncated to `max_length` or the model's limit, and not padded: a collator pads each batch to its longest row.
-    A row may give several encoded ones. Raises UnusableText or UnusableModel, naming the row.
+    A row may produce several encoded rows. Raises UnusableText or UnusableModel, naming the row.
     """
     sides = {"train": _Side(split.train, "training"), "evaluation": _Side(split.evaluation, "evaluation")}
     used = [*split.text_columns, *([split.target_column] if split.target_column is not None else [])]
@@ -107,7 +107,7 @@ def _batches(side: _Side, encode_some: _EncodeSome, counts: Counts) -> Iterator[
 def _cached(
     split: Split, encoder: TextEncoder, sides: Mapping[str, _Side], encode_some: _EncodeSome
 ) -> TokenizedSplit | None:
-    """Returns the rows from the cache, in which they are written first if need be; None if they are not cached."""
+    """Returns the rows from the cache, writing them to it first if necessary; None if they are not cached."""
     cache = encoder.cache
     if cache is None or not split.key or not cache.is_worth(len(split.train) + len(split.evaluation)):
         return None
@@ -115,7 +115,7 @@ def _cached(
     began = time.monotonic()
     stored = cache.find(key)
     if stored is not None:
-        # Also brings the tokenizer, which is exported with the adapter, into the state that encoding leaves it in.
+        # Also puts the tokenizer, which is exported with the adapter, into the same state as after encoding.
         if _begins_with(stored.train, encode_some(sides["train"], 0, _ROWS_COMPARED, Counts())):
             _log.info("Took the tokens of %s from the cache in %.1f s.", _size(split), time.monotonic() - began)
             return TokenizedSplit(stored.train, stored.evaluation, [], _counts(stored))

@@ -12,7 +12,7 @@ _MOST_UNTYPED = 100
 
 
 class DoesNotFit(Exception):
-    """A batch has other values than those before it, such as fractions after whole numbers."""
+    """The values of a batch have another type than those before it, such as fractions after integers."""
 
 
 def write_rows(path: Path, batches: Iterable[Columns], check: Callable[[int], None]) -> None:
@@ -49,7 +49,7 @@ def write_rows(path: Path, batches: Iterable[Columns], check: Callable[[int], No
 
 
 def open_rows(path: Path) -> pa.Table:
-    """Returns the rows of a file, of which only those that are used are read. Raises OSError or ArrowException."""
+    """Returns the rows of a file, which are read only when they are used. Raises OSError or ArrowException."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
@@ -71,7 +71,7 @@ def _unified(tables: list[pa.Table]) -> pa.Schema:
 
 
 def _narrow(kind: pa.DataType, name: str, *, is_in_list: bool = False) -> pa.DataType:
-    """Returns the type of a column in a file: token ids and places in a text need four bytes, a mask one."""
+    """Returns the type of a column in a file: token ids and positions in a text need four bytes, a mask needs one."""
     if pa.types.is_list(kind):
         return pa.list_(_narrow(kind.value_type, name, is_in_list=True))
     if is_in_list and pa.types.is_int64(kind):

@@ -13,7 +13,7 @@ Columns = Mapping[str, Sequence[Any]]
 
 
 class EncodedRows(Dataset[dict[str, Any]]):
-    """A token takes 8 bytes here; as an integer in a list it would take 36. Those of a file are read when they are used."""
+    """A token takes 8 bytes here; as an integer in a list it would take 36. Rows of a file are read on use."""
 
     def __init__(self, table: pa.Table) -> None:
         self._blocks = [block for block in table.to_batches() if block.num_rows]
@@ -24,7 +24,7 @@ class EncodedRows(Dataset[dict[str, Any]]):
     def of(cls, batches: Iterable[Columns]) -> "EncodedRows":
         """Returns the rows of the batches in their order."""
         tables = [pa.Table.from_pydict(dict(batch)) for batch in batches]
-        # A column may be empty lists in one batch and integers in another.
+        # A column may contain empty lists in one batch and integers in another.
         return cls(pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({}))
 
     def __len__(self) -> int:

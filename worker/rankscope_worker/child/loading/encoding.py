@@ -26,7 +26,7 @@ class UnusableText(ValueError):
 
 @dataclass
 class Counts:
-    """Counts of everything that was encoded so far."""
+    """Counts over everything encoded so far."""
 
     texts: int = 0
     cut: list[int] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Counts:
     """Without the special tokens that the tokenizer adds."""
     unknown: int = 0
     noted: dict[str, "array[int]"] = field(default_factory=dict)
-    """What a task notes of its rows, in the order of encoding."""
+    """Notes of the task about its rows, in the order of encoding."""
 
     def note(self, name: str, value: int) -> None:
         self.noted.setdefault(name, array("q")).append(value)
@@ -88,11 +88,11 @@ class TextEncoder:
 
     @property
     def key(self) -> list[object]:
-        """What, with the tokenizer, decides how a text is encoded."""
+        """The settings that, together with the tokenizer, determine how a text is encoded."""
         return [self.max_length, self.limit, self.is_cutting, self._keys, self._rows, self._end]
 
     def uncut(self) -> "TextEncoder":
-        """Returns an encoder that truncates nothing, to show what this one cuts off."""
+        """Returns an encoder that doesn't truncate, to show what this one cuts off."""
         whole = copy(self)
         whole.max_length, whole.limit, whole.is_cutting = _UNLIMITED, None, False
         return whole

@@ -1,4 +1,4 @@
-"""Errors of libraries that read a model's files: says which file, and what to do."""
+"""Errors of libraries that read a model's files: names the file and the next step."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence

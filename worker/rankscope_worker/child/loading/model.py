@@ -47,7 +47,7 @@ OF_A_TASK = frozenset(
         "is_encoder_decoder",
         # Computes a layer in pieces, which fails for a batch whose length is not a multiple of their size.
         "chunk_size_feed_forward",
-        # What it returns.
+        # The form of its outputs.
         "return_dict",
         "use_return_dict",
         "output_attentions",
@@ -112,7 +112,7 @@ class LoadedModel(NamedTuple):
 
 
 def empty_model(folder: Path, head: Head, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """Returns the model that `load_model` would, without weights and without memory for them. Does the same to `tokenizer`."""
+    """Returns the model that `load_model` would, but without weights in memory. Changes `tokenizer` in the same way."""
     config = _prepared_config(folder, head, tokenizer)
     with blaming(folder, lambda: ["config.json"]), torch.device("meta"):
         model: PreTrainedModel = head.auto_class.from_config(config)
@@ -144,7 +144,7 @@ def load_model(
     # PEFT writes this to the exported adapter: an id is valid on other hosts, unlike a local path.
     model.name_or_path = name
     prefix = f"{model.base_model_prefix}." if hasattr(model, model.base_model_prefix) else ""
-    # In T5 for question answering, the head is beside encoder and decoder.
+    # In T5 for question answering, the head is next to the encoder and decoder.
     beside = () if prefix else tuple(f"{name}." for name in head.names)
 
     def is_body(tensor: str) -> bool:
@@ -165,7 +165,7 @@ def load_model(
         raise UnusableModel(
             f"The weight files of {folder.name} lack {_listed(lacking)}, so that it is not a {head.title}. Use a model that is one."
         )
-    from dynamic_rank.wrapping import keep_unpacked  # with PEFT, which a process that only encodes texts doesn't need
+    from dynamic_rank.wrapping import keep_unpacked  # imports PEFT, which encoding alone doesn't need
 
     keep_unpacked(model)
     _check_finite(model, folder)
@@ -252,7 +252,7 @@ def _check_size(folder: Path, config: PreTrainedConfig, head: Head) -> None:
     with torch.device("meta"):
         described = sum(parameter.numel() for parameter in head.auto_class.from_config(config).parameters())
     held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    # Weights that are packed in 4 bits take half a byte each.
+    # Weights packed in 4 bits take half a byte each.
     if described > 4 * held:
         raise UnusableModel(
             f"config.json of {folder.name} describes a model of {described:,} parameters, but its weight files have only "
@@ -264,7 +264,7 @@ def _fit_padding(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -
     """Sets the model's padding id to the tokenizer's, whatever config.json has. Call it before the model is built."""
     rows = _of(config.get_text_config(), "vocab_size")
     if rows is not None and tokenizer.pad_token_id >= rows:
-        # A padding token that was added without a row in the embedding.
+        # The padding token was added without a row in the embedding.
         if tokenizer.eos_token_id is None or tokenizer.eos_token_id >= rows:
             raise UnusableModel(
                 f"The tokenizer pads with token {tokenizer.pad_token_id} ({tokenizer.pad_token}), but the model's embedding has "

@@ -1,4 +1,4 @@
-"""The rows of a run's split. Those of an imported data set are read where they are used, a row group at a time."""
+"""The rows of a run's split. The rows of an imported data set are read when they are used, one row group at a time."""
 
 import json
 from bisect import bisect_right
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def read_split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
-    """Returns what `split` does. Rows of an imported data set are not kept, and its split is counted once."""
+    """Returns the same as `split`, but doesn't keep rows of an imported data set, and counts its split only once."""
     if not entry.id.startswith(IMPORTED):
         return split(entry, data, task)
     counts, lines = stored_lines(entry, data, task)
@@ -41,7 +41,7 @@ def read_split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
 
 
 class PickedRows(Sequence[Row]):
-    """The rows with these numbers, counted from 1, which rise. Each is as in `Split`.
+    """The rows with these ascending numbers, counted from 1. Each has the same form as in `Split`.
 
     The rows of one row group are in memory, so read them in their order. Raises BrokenFile if the file is damaged.
     """
@@ -60,7 +60,7 @@ class PickedRows(Sequence[Row]):
         self._rows: dict[int, Row] = {}
 
     def only(self, indices: Sequence[int]) -> "PickedRows":
-        """Returns these rows alone; the indices must rise."""
+        """Returns only these rows; the indices must be ascending."""
         numbers = [self._numbers[index] for index in indices]
         return PickedRows(self._entry, self._task, self._counts, numbers)
 
@@ -82,12 +82,12 @@ class PickedRows(Sequence[Row]):
     def _row(self, number: int) -> Row:
         if number not in self._rows:
             self._read_group_of(number)
-        # The same row is not handed out twice: it may be changed.
+        # Return a copy, because the caller may change the row.
         return self._rows[number].copy()
 
     def _read_group_of(self, number: int) -> None:
-        """Reads those of the rows that are in the row group of one of them."""
-        # Not needed by a run whose tokens are in the cache, nor by one of a file in datasets/.
+        """Reads the selected rows of the row group that contains this row."""
+        # Not needed by a run whose tokens are in the cache, or whose data is a file in datasets/.
         import pyarrow as pa
         from pyarrow.parquet import ParquetFile
 

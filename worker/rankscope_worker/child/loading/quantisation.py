@@ -7,7 +7,7 @@ from rankscope.contract.config import RunConfig
 
 
 def quantisation_of(config: RunConfig) -> BitsAndBytesConfig | None:
-    """Returns bitsandbytes' settings for the run; None if its weights are loaded as they are.
+    """Returns bitsandbytes' settings for the run; None if its weights are loaded unchanged.
 
     4 bits as in QLoRA: nf4 with double quantisation, computed in the run's precision.
     """

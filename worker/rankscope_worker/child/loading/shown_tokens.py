@@ -27,7 +27,7 @@ class TokenTexts:
         text = str(self._tokenizer.decode([id], clean_up_tokenization_spaces=False))
         # A token may be part of a character, which has no text.
         text = token if not text or _UNPRINTABLE in text else text
-        # How GPT-2's kind writes a space and a line break, if the tokenizer's files have no decoder.
+        # GPT-2's characters for a space and a line break, if the tokenizer's files have no decoder.
         return text.replace("\u0120", " ").replace("\u010a", "\n")
 
 
@@ -51,7 +51,7 @@ def kept_places(kept: Sequence[int], whole: Sequence[int]) -> list[int] | None:
 
 
 def ranges(places: Iterable[int]) -> list[tuple[int, int]]:
-    """Returns rising indices as ranges: first, and one after the last."""
+    """Returns ascending indices as ranges: the first index, and one after the last."""
     found: list[tuple[int, int]] = []
     for place in places:
         if found and found[-1][1] == place:
@@ -62,7 +62,7 @@ def ranges(places: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Returns the number of equal tokens at the beginning."""
+    """Returns the number of equal tokens at the start."""
     for index, (left, right) in enumerate(zip(one, other, strict=False)):
         if left != right:
             return index

@@ -1,9 +1,9 @@
 """TokenCache: the encoded rows of splits on disk, so that a run with the same rows and tokenizer does not encode them again.
 
-`tokens/KEY/` in the data folder has a file of rows for each side, and `entry.json`. It appears when it is complete. The
-files have checksums, so a damaged one is removed and made again. Two processes may make the same entry: the first one to
-finish publishes it. Entries that were not used for the longest time make room for new ones; a process that has opened one
-keeps its rows until it ends.
+`tokens/KEY/` in the data folder has a file of rows for each side, and `entry.json`. The folder appears only once it is
+complete. The files have checksums, so a damaged entry is removed and rebuilt. Two processes may make the same entry:
+the first one to finish publishes it. Entries that were not used for the longest time make room for new ones; a process
+that has opened one keeps its rows until it ends.
 """
 
 import json
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 _FORMAT = 1
 _BUILDING = ".building-"
 _ABANDONED_S = 3600.0
-"""A process that is killed leaves what it has written; one that writes does so every few seconds."""
+"""A process that is killed leaves its unfinished files; a process that is still writing does so every few seconds."""
 _BLOCK = 1 << 20
 _SIDES = ("train", "evaluation")
 _NOTED = "noted.npz"
@@ -40,7 +40,7 @@ _OTHER_FILES = ("config.json", "chat_template.jinja", "chat_template.json")
 
 
 class CacheFull(Exception):
-    """The rows take more space than they may."""
+    """The rows take more space than allowed."""
 
 
 class StoredRows(NamedTuple):
@@ -59,7 +59,7 @@ class TokenCache:
         return self._space.limit_bytes > 0 and rows >= self._space.worth_rows
 
     def find(self, key: str) -> StoredRows | None:
-        """Returns the rows of an entry, which is checked first; None if there is none. A damaged one is removed."""
+        """Returns the rows of an entry, which is verified first; None if there is none. A damaged one is removed."""
         folder = self._root / key
         if not folder.is_dir():
             return None
@@ -92,7 +92,7 @@ class TokenCache:
     ) -> StoredRows:
         """Writes an entry and returns its rows. `describe` is called last, for the counts and what the task has noted.
 
-        Raises CacheFull, DoesNotFit or OSError, with nothing left.
+        Raises CacheFull, DoesNotFit or OSError, and then leaves nothing behind.
         """
         with self._building() as folder:
             written = 0
@@ -155,7 +155,7 @@ def _opened(folder: Path, counts: dict[str, int]) -> StoredRows:
 
 
 def _checksum(path: Path) -> tuple[int, int]:
-    """Returns the size of a file and its CRC-32, which finds damage, as of a disk, at 1.5 GB a second."""
+    """Returns the size of a file and its CRC-32, which detects damage, such as disk errors, at 1.5 GB/s."""
     size = checksum = 0
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -165,7 +165,7 @@ def _checksum(path: Path) -> tuple[int, int]:
 
 
 def _digest_of(model_folder: Path) -> str:
-    """Returns a digest of the files that make the tokenizer."""
+    """Returns a digest of the tokenizer's files."""
     digest = sha256()
     for name in (*TOKENIZER_FILES, *_OTHER_FILES):
         path = model_folder / name

@@ -1,4 +1,4 @@
-"""Causal language model: next-token prediction, by default of the answers alone; perplexity and generated answers."""
+"""Causal language model: next-token prediction, by default only of the answers; perplexity and generated answers."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class Length(NamedTuple):
 class CausalLanguageModel(TrainedTask):
     peft_type = "CAUSAL_LM"
     label_names: Sequence[str] = ("labels",)
-    eval_batch_rows = 1  # the logits of a row are as large as the vocabulary times its length
+    eval_batch_rows = 1  # a row's logits have the size of the vocabulary times its length
 
     def __init__(self, options: Task, labels: Sequence[str]) -> None:  # noqa: ARG002  (there are no classes)
         assert isinstance(options, Options)
@@ -178,7 +178,7 @@ class CausalLanguageModel(TrainedTask):
         return [*first, Message(role="user", content=prompt)]
 
     def _typed(self, text: str) -> list[Message]:
-        """Returns a typed message, or a conversation before its answer, which is typed as JSON."""
+        """Returns a typed message, or a conversation up to its answer, typed as JSON."""
         try:
             messages = read_messages(text)
         except BadConversation:
@@ -203,7 +203,8 @@ class CausalLanguageModel(TrainedTask):
                 messages = read_conversation(text)
                 last = max(at for at, message in enumerate(messages) if message["role"] == "assistant")
                 asked, answer = messages[:last], messages[last]["content"]
-                # One message as its text, as it is typed in "Try it"; others with what came before.
+                # A single message is shown as its text, as you type it in "Try it"; otherwise the earlier messages are
+                # included.
                 text = asked[0]["content"] if len(asked) == 1 else json.dumps(asked, ensure_ascii=False)
             else:
                 asked, answer = self._asked(text), row[str(split.target_column)]
@@ -266,11 +267,11 @@ class CausalLanguageModel(TrainedTask):
         return self._asked_rows
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
-        """Only of the rows whose answers are generated. Their loss is the mean over their counted tokens."""
+        """Only for the rows whose answers are generated. Their loss is the mean over their counted tokens."""
         losses = dict(zip(self._evaluated, token_means(evaluation.outputs)["loss"], strict=True))
         rows = zip(self._asked_rows, self._asked_texts, self._answers, self._generated, strict=False)
         for row, inputs, answer, text in rows:
-            # A row of which no answer is within the length has none.
+            # A row without an answer within the length has no loss.
             loss = float(losses[row]) if row in losses else None
             yield RowResult(inputs=inputs, target=answer, prediction=text, loss=loss, is_right=text == answer)
 
@@ -319,7 +320,7 @@ def _room(wanted: int, prompts: Sequence[Sequence[int]], limit: int | None) -> i
 
 
 def _with_answers(side: EncodedRows, lengths: Sequence[Length], max_length: int, name: str) -> EncodedRows:
-    """Returns the rows of which at least one token of an answer is within `max_length`."""
+    """Returns the rows with at least one token of an answer within `max_length`."""
     kept = _kept(lengths, max_length)
     if not kept:
         shortest = min(begin for _, begin, _ in lengths)

@@ -35,7 +35,7 @@ _LONGEST_QUESTION = 64
 _OURS = ("offsets", "row", "null_index")
 """Encoded columns that the model doesn't take."""
 _UNSEEN = "unseen_answers"
-"""How many rows' answers are in no window, in each batch."""
+"""Number of rows in each batch whose answer is in no window."""
 
 
 class QuestionAnswering(TrainedTask):
@@ -141,7 +141,7 @@ class QuestionAnswering(TrainedTask):
         return {name: [score[name] for score in scores] for name in ("f1", "exact_match")}
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
-        """The loss of a row is what its F1 lacks."""
+        """The loss of a row is 1 - F1."""
         guesses = self._guesses(evaluation)
         for row, guess, answers in zip(evaluation.rows, guesses, self._answers, strict=True):
             scores = squad_scores([guess], [answers], with_unanswerable=self._options.unanswerable)
@@ -235,7 +235,8 @@ class QuestionAnswering(TrainedTask):
                 f"A question has {max(lengths)} tokens, which leaves no room for its context within max_length "
                 f"({encoder.max_length}). Raise training.max_length."
             )
-        # The windows of a row must not depend on the rows next to it, so each has its own overlap; nearly always the same.
+        # The windows of a row must not depend on the rows next to it, so each has its own overlap, which is nearly
+        # always the same.
         overlaps = [min(self._options.overlap, room // 2) for room in rooms]
         windows: list[dict[str, Any]] = []
         for overlap in dict.fromkeys(overlaps):
@@ -248,7 +249,7 @@ class QuestionAnswering(TrainedTask):
         return {name: [window[name] for window in windows] for name in windows[0]}
 
     def _short_questions(self, questions: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-        """Returns the questions without what exceeds the length of a question, and without spaces in front."""
+        """Returns the questions cut to their maximum length, without leading spaces."""
         texts = [question.lstrip() for question in questions]
         places = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
         return [

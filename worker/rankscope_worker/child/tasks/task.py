@@ -31,11 +31,11 @@ class Learned:
     target: str | None = None
     """As text."""
     places: Sequence[int] = ()
-    """Indices of the input's tokens with a loss of their own."""
+    """Indices of the input's tokens that have a loss."""
     names: Sequence[tuple[int, int, str]] = ()
     """What tokens are learned as, such as a tag: the first one, the one after the last, and the name."""
     target_ids: Sequence[int] | None = None
-    """The tokens of a target that is a sequence of its own; all of them have a loss."""
+    """The tokens of a target that is a separate sequence; all of them have a loss."""
     left_out: str | None = None
     """Why the training leaves the row out, as a sentence."""
 
@@ -94,15 +94,15 @@ class TrainedTask(Protocol):
         ...
 
     def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
-        """Returns some rows as `encode` returns them. `split` names the columns; its rows are not used."""
+        """Returns some rows in the form of `encode`. `split` names the columns; its rows are not used."""
         ...
 
     def given_texts(self, row: Row, split: Split, encoder: TextEncoder) -> dict[str, str]:  # noqa: ARG002
-        """Returns the texts of a row exactly as they are given to the tokenizer, by their titles. Call `encode_batch` first."""
+        """Returns the texts of a row exactly as the tokenizer gets them, by their titles. Call `encode_batch` first."""
         return {column: row[column] for column in split.text_columns}
 
     def learned(self, row: Row, encoded: Mapping[str, Any], split: Split) -> Learned:  # noqa: ARG002
-        """Returns what is learned from an encoded row. `encode_batch` must have encoded it last, in a batch of its own."""
+        """Returns what is learned from an encoded row, which must be the whole latest batch of `encode_batch`."""
         return Learned(target=row[split.target_column] if split.target_column is not None else None)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
@@ -117,7 +117,7 @@ class TrainedTask(Protocol):
         """Raises UnusableModel if the task's options don't work with the model, which is loaded and not yet wrapped."""
 
     def kept_outputs(self, outputs: Any, targets: Any) -> Tensor | tuple[Tensor, ...]:  # noqa: ARG002
-        """Returns what an evaluation keeps of a batch's outputs: those of all rows are in memory at its end."""
+        """Returns what an evaluation keeps of a batch's outputs: the outputs of all rows are in memory at its end."""
         kept: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
         return kept
 
@@ -135,9 +135,9 @@ class TrainedTask(Protocol):
         tokenizer: PreTrainedTokenizerBase,  # noqa: ARG002
         should_stop: Callable[[], bool],  # noqa: ARG002
     ) -> dict[str, float]:
-        """Returns the metrics of texts that the model generates in an evaluation, after `metrics`, under names like theirs.
+        """Returns the metrics of texts that the model generates in an evaluation, with names like those of `metrics`.
 
-        Uses no random numbers. Raises Interrupted if `should_stop` returns true.
+        Called after `metrics`. Uses no random numbers. Raises Interrupted if `should_stop` returns true.
         """
         return {}
 
@@ -155,7 +155,7 @@ class TrainedTask(Protocol):
     def row_values(self, evaluation: Evaluation) -> RowNumbers:  # noqa: ARG002
         """Returns numbers of each evaluation row, in their order, by metric without `eval_`; NaN for a row without.
 
-        The main one is first: what two runs are compared by, row by row. Called after `measure_generated`.
+        The main metric is first: two runs are compared by it, row by row. Called after `measure_generated`.
         """
         return {}
 

@@ -27,7 +27,7 @@ class TextClassification(SequenceHeadTask):
         guesses, targets = evaluation.outputs.argmax(axis=-1), evaluation.targets
         classes = list(range(len(self.labels)))
         macro = f1_score(targets, guesses, labels=classes, average="macro", zero_division=0)
-        # Two classes: of the second one, which is the positive one of GLUE's tasks.
+        # With two classes: the F1 of the second one, which is the positive class in GLUE's tasks.
         f1 = f1_score(targets, guesses, pos_label=1, zero_division=0) if len(classes) == 2 else macro
         return {
             "accuracy": float(np.mean(guesses == targets)),

@@ -31,13 +31,13 @@ from rankscope_worker.child.loading.model import Head
 from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, RowNumbers, TrainedTask
 
 _CUT_TARGETS = "cut_targets"
-"""How many rows' targets were truncated, in each batch."""
+"""Number of rows in each batch whose target was truncated."""
 
 
 class TextToText(TrainedTask):
     peft_type = "SEQ_2_SEQ_LM"
     label_names: Sequence[str] = ("labels",)
-    eval_batch_rows = 1  # the logits of a row are as large as the vocabulary times its target's length
+    eval_batch_rows = 1  # a row's logits have the size of the vocabulary times the length of its target
 
     def __init__(self, options: Task, labels: Sequence[str]) -> None:  # noqa: ARG002  (there are no classes)
         assert isinstance(options, Options)
@@ -106,7 +106,7 @@ class TextToText(TrainedTask):
         return {"rougeL": [*(score["rougeL"] for score in scores), *unmeasured], **token_means(evaluation.outputs)}
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
-        """Only of the rows for which a text is generated. Their loss is the mean over the target's tokens."""
+        """Only for the rows for which a text is generated. Their loss is the mean over the target's tokens."""
         rows = zip(self._texts, self._targets, self._generated, evaluation.outputs, strict=False)
         for inputs, target, text, (loss, _, tokens) in rows:
             yield RowResult(inputs=inputs, target=target, prediction=text, loss=float(loss / tokens), is_right=None)

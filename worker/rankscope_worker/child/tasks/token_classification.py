@@ -195,7 +195,7 @@ def _first_tokens(words: Sequence[str], text: str, offsets: Sequence[tuple[int, 
     word_at = [number for number, word in enumerate(words) for _ in range(len(word) + 1)]
     first: dict[int, int] = {}
     for at, (start, end) in enumerate(offsets):
-        # Some tokenizers count the space in front of a word to its first token, and special tokens have no characters.
+        # Some tokenizers make the space before a word part of its first token, and special tokens have no characters.
         if text[start:end].strip():
             first.setdefault(word_at[end - 1], at)
     found = []
