@@ -49,7 +49,7 @@ def config_with(**changes: Any) -> dict[str, Any]:
 
 
 def make_tiny_model(folder: Path, *, blocks: int = 2, size: int = 8) -> None:
-    """What the server reads of a model: config.json, a vocabulary and the header of a safetensors file."""
+    """Writes the parts of a model that the server reads: config.json, a vocabulary and a safetensors file's header."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "architectures": ["BertModel"],
@@ -160,7 +160,7 @@ def start_server(
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """Starts servers, and ends them with the test."""
+    """Starts servers, and stops them at the end of the test."""
     servers: list[Server] = []
 
     def start(settings: Settings, **options: Any) -> Server:
@@ -176,7 +176,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 def shared_server(
     tmp_path_factory: pytest.TempPathFactory, shared_broker: Broker, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[str], Server]]:
-    """Starts one server for each kind of database, on first use: starting and ending one takes 0.3 s."""
+    """Starts one server for each kind of database, on first use: starting and stopping one takes 0.3 s."""
     servers: dict[str, Server] = {}
 
     def of(kind: str) -> Server:
@@ -204,7 +204,7 @@ def server(shared_server: Callable[[str], Server], database_kind: str) -> Iterat
 
 @pytest.fixture
 def api(server: Server) -> Iterator[httpx.Client]:
-    """Signed in by bearer token."""
+    """A client signed in by bearer token."""
     with server.client() as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""The application for `uvicorn --factory`, with settings by environment."""
+"""The application for `uvicorn --factory`, with settings from the environment."""
 
 from fastapi import FastAPI
 

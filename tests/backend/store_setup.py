@@ -43,7 +43,7 @@ def claim(engine: Engine, *, worker: str = "w", has_gpu: bool = False, now: floa
 
 
 def training_run(engine: Engine, *, start_step: int = 0) -> queue.Claim:
-    """A run that a worker has and that trains."""
+    """A training run that a worker has claimed."""
     queued_run(engine)
     claimed = claim(engine)
     assert claimed
@@ -97,7 +97,7 @@ def points_of(engine: Engine, run_id: str, name: str) -> list[tuple[int, float |
 
 
 def experiment_with_trial(engine: Engine, *, run_id: str | None = None) -> str:
-    """An experiment with one finished trial; its id."""
+    """Creates an experiment with one finished trial, and returns its id."""
     design = Design(
         metric=ExperimentMetric(name="eval_accuracy", title="accuracy"),
         tasks=[ExperimentTask(name="reviews")],
@@ -134,7 +134,7 @@ def experiment_with_trial(engine: Engine, *, run_id: str | None = None) -> str:
 
 
 def sweep_with_trial(engine: Engine, *, run_id: str) -> str:
-    """A running sweep with one trial, whose run has reached a rung; its id."""
+    """Creates a running sweep with one trial, whose run has reached a rung, and returns its id."""
     design = SweepDesign(
         config={},
         parameters={"training.learning_rate": ParameterSpace(low=0.001, high=0.1)},

@@ -1,4 +1,4 @@
-"""Backups: one moment of a database that is being written, readable by either kind, whole or refused."""
+"""Backups: a consistent state of a database that is being written, readable by either kind, complete or rejected."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ from tests.backend.store_setup import (
 from tests.forked_commands import Ended, ForkedCommands
 
 CHUNKED = 2 * EVENTS_A_CHUNK
-"""More events than wait to be packed."""
+"""More events than the number that stays unpacked."""
 Make = Callable[[str], Settings]
 
 
@@ -62,7 +62,7 @@ def make(tmp_path: Path, request: pytest.FixtureRequest) -> Make:
 
 
 def fill(settings: Settings, *, with_chunks: bool = False, with_experiment: bool = True) -> tuple[str, str]:
-    """A run that trains, with files, and one that waits; their ids."""
+    """Creates a training run with files and a waiting run, and returns their ids."""
     engine = create_engine(settings.resolved_database_url)
     migrate(engine)
     claimed = training_run(engine)
@@ -89,7 +89,7 @@ def _in_order(value: Any) -> Any:
 
 
 def rows(settings: Settings, *, decoded: bool = False) -> dict[str, list[Any]]:
-    """`decoded`: with the events' texts as values, whatever their spelling."""
+    """`decoded`: with the events' texts as values, whatever their formatting."""
     engine = create_engine(settings.resolved_database_url)
     with engine.connect() as connection:
         every = {
@@ -214,7 +214,7 @@ def test_incomplete_backup_is_refused_and_changes_nothing(make: Make, tmp_path: 
 
 
 def as_earlier_versions_did(settings: Settings) -> None:
-    """The runs start and prune as those of an earlier version: what a migration makes of a configuration without a phase."""
+    """Rewrites the runs' configurations as the migration rewrites those of an earlier version."""
     engine = create_engine(settings.resolved_database_url)
     with writing(engine) as session:
         for run in session.scalars(select(Run)):
@@ -265,7 +265,7 @@ def test_a_backup_of_another_version_is_brought_up_to_date_or_refused(make: Make
 
     new = make("sqlite")
     restore_backup(new, repacked(back, "older"))
-    assert rows(new, decoded=True) == rows(old, decoded=True)  # the way back and forth writes the events again
+    assert rows(new, decoded=True) == rows(old, decoded=True)  # downgrading and upgrading rewrites the events
     with pytest.raises(StartupError, match="newer"):
         restore_backup(make("sqlite"), repacked(ahead, "newer"))
 

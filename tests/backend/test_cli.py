@@ -1,4 +1,4 @@
-"""The command line: failures are one sentence and exit code 1, and text of a run is escaped for the terminal."""
+"""The command line: failures print one sentence and exit with code 1, and a run's text is escaped for the terminal."""
 
 import contextlib
 import json
@@ -231,7 +231,7 @@ def test_every_command_reports_an_unreachable_or_refusing_server_in_one_sentence
     monkeypatch.setenv("RANKSCOPE_TOKEN", "tökén")
     assert "RANKSCOPE_TOKEN" in sentence(command(*arguments, input=config))
     monkeypatch.setenv("RANKSCOPE_TOKEN", TOKEN)
-    if arguments not in (("runs",), ("queue",)):  # nothing is wrong with these
+    if arguments not in (("runs",), ("queue",)):  # these are valid
         told = sentence(command(*arguments, input=config))
         assert "'abcd'" in told or "config.model.id" in told
     for url, says in [
@@ -265,7 +265,7 @@ def test_no_text_of_a_run_controls_the_terminal(command: Command, server: Server
     run_id = launch()
     engine = server.app.state.resources.engine
     odd = "\x1b]0;owned\x07\x1b[2J red\u202e \x9b31m\nsecond line"
-    with writing(engine) as session:  # as an older version let it in
+    with writing(engine) as session:  # as accepted by an older version
         session.execute(update(Run).where(col(Run.id) == run_id).values(name=odd))
     for arguments in (("runs",), ("queue",), ("stop", run_id), ("resume", run_id), ("priority", run_id, "1")):
         shown = command(*arguments)

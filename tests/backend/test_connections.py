@@ -1,4 +1,4 @@
-"""Connections that say nothing, little or nonsense, to a real server: those who ask are still answered."""
+"""Connections to a real server that send nothing, little or garbage: other clients still get their responses."""
 
 import contextlib
 import resource
@@ -32,7 +32,7 @@ def database_kind() -> str:
 
 @pytest.fixture
 def open_files() -> Iterator[None]:
-    """Room for 1,100 sockets in the process of the test."""
+    """Allows 1,100 sockets in the test's process."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
     yield
@@ -92,7 +92,7 @@ def ask(port: int, timeout: float = 30) -> httpx.Response:
 
 @contextlib.contextmanager
 def connected(port: int, say: list[bytes]) -> Iterator[list[socket.socket]]:
-    """Opens a connection for each of these, and sends only this."""
+    """Opens a connection for each of these, and sends only these bytes."""
     with contextlib.ExitStack() as stack:
         opened = []
         for text in say:
@@ -146,7 +146,7 @@ def served(app: Any, **limits: Any) -> Iterator[int]:
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the length of the body; a request for /stream is never answered to its end."""
+    """Answers with the length of the body; the response to /stream never ends."""
     if scope["path"] == "/stream":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"begin", "more_body": True})

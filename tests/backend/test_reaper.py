@@ -24,7 +24,7 @@ from tests.stack import wait_for
 
 def test_leases_lapse_by_observation_and_not_by_a_wall_clock() -> None:
     watch = LeaseWatch(after_s=10)
-    # The other host's clock is a day behind: its leases look long over, and are not.
+    # The other host's clock is a day behind: its leases look long expired, but are not.
     renewed = [Lease("a", 1, 100.0 + beat) for beat in range(8)]
     for beat, lease in enumerate(renewed):
         assert watch.lapsed([lease], now=1000.0 + 5 * beat) == []

@@ -1,4 +1,4 @@
-"""Backups that somebody made up: refused before anything is changed, and never a way to another file."""
+"""Forged backups: rejected before anything is changed, and never able to reach another file."""
 
 import gzip
 import hashlib
@@ -37,7 +37,7 @@ def database_kind() -> str:
 
 
 class Made:
-    """A genuine backup in parts, to be put together again with changes."""
+    """A genuine backup in parts, to be reassembled with changes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +57,7 @@ class Made:
         return path
 
     def with_sql(self, *statements: str) -> Path:
-        """The database changed, and the note's checksum with it."""
+        """Changes the database, and the note's checksum to match."""
         database = self.folder / "changed.db"
         database.write_bytes(self.content("database.db"))
         with closing(sqlite3.connect(database, isolation_level=None)) as raw:
@@ -120,7 +120,7 @@ def empty(tmp_path: Path) -> Settings:
 
 
 def picture(settings: Settings) -> dict[str, str]:
-    """Every file and link around the data folder, with its content; the lock has none."""
+    """Every file and link around the data folder, with its content; that of the lock is left out."""
     house = settings.data_dir.parent
     return {
         str(path.relative_to(house)): os.readlink(path) if path.is_symlink() else path.read_text(errors="replace")
@@ -223,7 +223,7 @@ WRITTEN: dict[str, Callable[[int], bytes]] = {
 
 
 def with_number(header: bytes, field: str, written: bytes) -> bytes:
-    """The header with other bytes in a numeric field, and the checksum that belongs to it."""
+    """The header with other bytes in a numeric field, and the matching checksum."""
     offset, length = NUMBERS[field]
     changed = header[:offset] + written + header[offset + length :]
     checksum = sum(changed[:148]) + 8 * 32 + sum(changed[156:512])
@@ -255,7 +255,7 @@ def test_impossible_numbers_in_a_header_are_refused_or_ignored(made: Made, empty
 
 @pytest.mark.parametrize(("blocks", "problem"), [(0, "it is truncated"), (1, "it has a damaged header")])
 def test_an_archive_that_ends_too_early_is_refused(made: Made, empty: Settings, blocks: int, problem: str) -> None:
-    """tarfile takes both for the end of an archive: what came after would be lost in silence."""
+    """tarfile treats both as the end of an archive: anything after it would be lost silently."""
     source = made.folder / "early.tar.gz"
     with gzip.open(source, "wb") as packed:
         for member, content in made.members:
@@ -338,7 +338,7 @@ def test_a_database_with_invalid_rows_is_refused(made: Made, empty: Settings, st
 
 
 def refuse_rows(settings: Settings, source: Path) -> None:
-    """As `refuse`; the database may have been made by then, without a row."""
+    """As `refuse`, except that an empty database may already exist."""
     with pytest.raises(StartupError) as caught:
         restore_backup(settings, source)
     assert "\n" not in caught.value.detail
@@ -401,7 +401,7 @@ def test_a_commit_that_fails_leaves_files_and_rows_as_they_were(
     log = empty.attempt_dir(mine, 1) / "log.txt"
     log.parent.mkdir(parents=True)
     log.write_text("mine")
-    # A row that is refused by the database itself, and only when the transaction ends.
+    # A row that the database itself rejects, and only at the end of the transaction.
     with closing(sqlite3.connect(empty.data_dir / "rankscope.db", isolation_level=None)) as raw:
         raw.execute("CREATE TABLE late (x REFERENCES run(id) DEFERRABLE INITIALLY DEFERRED)")
         raw.execute(f"INSERT INTO late VALUES ('{mine}')")
@@ -460,7 +460,7 @@ Launch = Callable[..., str]
 
 
 def test_no_download_leaves_the_runs_folder(api: Any, server: Any, launch: Launch) -> None:
-    """A link `log.txt -> ../../../token` brought the token into the bundle."""
+    """A link `log.txt -> ../../../token` once put the token into the bundle."""
     run_id = launch()
     settings = server.settings
     secret = settings.data_dir / "secret"

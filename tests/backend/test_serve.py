@@ -7,7 +7,7 @@ from rankscope.serve import bound_socket
 
 
 def test_small_responses_are_not_delayed() -> None:
-    """Without TCP_NODELAY an answer in two parts waits for the client's acknowledgement, which takes 40 ms."""
+    """Without TCP_NODELAY, a response in two parts waits for the client's acknowledgement, which takes 40 ms."""
 
     async def is_without_delay() -> bool:
         told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""A worker that exits is started again, after pauses that grow."""
+"""A worker that exits is restarted, after increasing pauses."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def test_pauses_double_up_to_a_minute() -> None:
 
 
 def test_a_worker_that_exits_at_once_is_started_again_after_growing_pauses(tmp_path: Path) -> None:
-    """The real keeper and real processes; each pause is recorded, and not waited for."""
+    """Uses the real keeper and real processes; each pause is recorded, but not waited for."""
     waited: list[float] = []
     starts: list[Child] = []
     is_enough = threading.Event()

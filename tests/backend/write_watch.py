@@ -1,4 +1,4 @@
-"""Watches the write transactions of an engine: how long each takes, and what is done in them that does not belong there."""
+"""Watches the write transactions of an engine: how long each takes, and which operations in them don't belong there."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ class Watch:
 
 @contextmanager
 def watched(engine: Engine) -> Iterator[Watch]:
-    """Watches every write transaction of `engine`, whichever thread it is in."""
+    """Watches every write transaction of `engine`, in any thread."""
     watch = Watch()
     _install_audit_hook()
 
@@ -92,7 +92,7 @@ _is_installed = False
 
 
 def _install_audit_hook() -> None:
-    """Once a process: an audit hook cannot be taken out again. It costs nothing outside of a watched transaction."""
+    """Installed once per process: an audit hook can't be removed. It costs nothing outside a watched transaction."""
     global _is_installed
     if _is_installed:
         return

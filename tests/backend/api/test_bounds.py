@@ -1,4 +1,4 @@
-"""Every answer about a run is bounded, whatever its configuration and however long it ran."""
+"""Every response about a run has a bounded size, for any configuration and any length of run."""
 
 import base64
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def engine(server: Server) -> Engine:
 
 
 def largest() -> dict[str, Any]:
-    """The largest configuration that is accepted, with everything that goes with it."""
+    """The largest configuration that is accepted, with all its related data."""
     config = config_with(
         **{
             "method.prune_interval": 1,
@@ -39,7 +39,7 @@ def largest() -> dict[str, Any]:
     config["steering"] = [
         {"step": 1 + 9_000 * place, "action": "target", "target_rank": 1 + place % 3} for place in range(1000)
     ]
-    # A name that ends in "query" fits; each is as long as it may be.
+    # A name that ends in "query" fits; each has the maximum length.
     config["method"]["target_modules"] = ["query"] + ["value"] * 400
     return {
         "config": config,
@@ -62,7 +62,7 @@ def test_the_largest_run_that_is_taken_is_answered_in_200_kilobytes(api: httpx.C
     assert verdict.json()["plan"]["pruning_count"] == 10_000_000
     for path in (f"/runs/{run['id']}", "/runs", "/queue", f"/runs/{run['id']}/tree", f"/runs/{run['id']}/health"):
         assert len(api.get(f"/api/v1{path}").content) <= ANSWER_BYTES
-    # Twice as much is too large, and the error has its size.
+    # Twice as much is too large, and the error reports its size.
     over = largest()["config"] | {"steering": []}
     over["method"] |= {"name": "control", "rank_pattern": {f"layer.{place}.{'x' * 250}": 1 for place in range(1000)}}
     for name in set(over["method"]) - {"name", "rank_pattern"}:

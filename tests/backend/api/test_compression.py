@@ -1,4 +1,4 @@
-"""Compressed streams: every part readable as soon as it has arrived, and plain for those who do not ask."""
+"""Compressed streams: every part can be read on arrival, and clients get plain text unless they request gzip."""
 
 import asyncio
 import zlib

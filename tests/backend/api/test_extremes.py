@@ -1,4 +1,4 @@
-"""Extreme values for every parameter of every route, walked from the OpenAPI: never a 5xx, always a problem, always small."""
+"""Extreme values for every parameter of every route in the OpenAPI document: always a small problem, never a 5xx."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -53,11 +53,11 @@ EXTREMES = [
     "\u202e",
 ]
 OF_THE_DATABASE = ["1", "-1", str(2**31), str(2**63), "9" * 5000, "a\x00b", "é", "%", "'"]
-"""What one database may take and the other not."""
+"""Values that one database may accept and the other may not."""
 ON_EACH_DATABASE = [("sqlite", True), ("postgresql", False), *wide(("postgresql", True))]
 """Kind of database, and whether it gets every value or only what depends on the database."""
 RAW = ["%ff%fe", "%", "%zz", "%c3%28", "%00", "%2e%2e%2f", "%f0%9f", "+", "%ed%a0%80"]
-"""Put into the address unchanged: bytes that are not UTF-8, and invalid escapes."""
+"""Inserted into the address unchanged: bytes that are not UTF-8, and invalid escapes."""
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def operations(api: httpx.Client) -> Iterator[tuple[str, str, list[dict[str, Any
 
 
 def filled(path: str, run: str, one: dict[str, str] | None = None) -> str:
-    """The path with a fitting value for every parameter but `one`, whose value is put in as it is."""
+    """The path with a valid value for every parameter except `one`, whose value is inserted unchanged."""
     parts = {"run_id": run, "name": "train_loss", "prediction_id": "abcd", "dataset_id": "local:reviews"} | (one or {})
     pieces = path.split("{")
     whole = pieces[0]
@@ -99,7 +99,7 @@ class Reply(NamedTuple):
 
 
 class Connection:
-    """Sends addresses as they are; httpx takes longer for a request than the server for most of these."""
+    """Sends addresses unchanged; for most of these requests, httpx takes longer than the server."""
 
     def __init__(self, server: Server) -> None:
         address = httpx.URL(server.url)
@@ -215,7 +215,7 @@ def test_no_request_body_makes_the_server_fail(
     for method, path, _ in operations(api):
         if method not in ("POST", "PUT", "PATCH"):
             continue
-        for body in BODIES if is_every_value else BODIES[-6:]:  # the last are valid JSON of extreme values
+        for body in BODIES if is_every_value else BODIES[-6:]:  # the last ones are valid JSON with extreme values
             check(connection.request(method, filled(path, run_id), body), f"{method} {path} {body[:60]!r}")
 
 

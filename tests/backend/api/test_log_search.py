@@ -1,4 +1,4 @@
-"""Text in a log: found whatever its case, across the borders of blocks, a page at a time."""
+"""Text search in a log: case-insensitive, across block boundaries, one page at a time."""
 
 from pathlib import Path
 

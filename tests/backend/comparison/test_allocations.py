@@ -1,4 +1,4 @@
-"""Two runs' snapshots are compared at equal steps, progress or budget, over the modules of both."""
+"""Snapshots of two runs are compared at equal steps, progress or budget, over the modules of both."""
 
 from typing import Any
 

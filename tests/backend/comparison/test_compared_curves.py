@@ -67,7 +67,7 @@ def test_mean_and_spread_equal_those_of_the_recorded_points(filled: tuple[Engine
 
 
 def test_runs_with_different_positions_are_averaged_in_bins(filled: tuple[Engine, list[str]]) -> None:
-    # In time every run has its own positions.
+    # On a time axis, every run has its own positions.
     _, (band, _), _ = curves_of(filled, "train_loss", "time", by_seed=True, points=12)
     assert len(band.x) == 12
     assert band.x[0] == pytest.approx(3 + STEPS * 0.12 / 24, rel=0.1)

@@ -1,4 +1,4 @@
-"""A winner is named only if it is ahead beyond the spread over seeds. The p-values are SciPy's."""
+"""A winner is named only if its lead exceeds the spread over seeds. The p-values equal SciPy's."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the methods say about themselves, and that their two halves agree."""
+"""The methods' descriptions of themselves, and the agreement of their two halves."""
 
 from dataclasses import fields
 from typing import Any, get_args

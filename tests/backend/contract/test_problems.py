@@ -1,4 +1,4 @@
-"""Errors of pydantic as sentences for somebody who fills in the form."""
+"""Errors of pydantic as sentences for the user of the form."""
 
 import pytest
 from pydantic import ValidationError

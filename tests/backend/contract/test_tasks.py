@@ -1,4 +1,4 @@
-"""The task in a configuration: the form of today, that of earlier versions, and what each task says about itself."""
+"""The task in a configuration: its current form, that of earlier versions, and each task's description of itself."""
 
 from typing import Any
 

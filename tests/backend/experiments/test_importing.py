@@ -1,4 +1,4 @@
-"""Imports: what is read from lines, and that every bad one is refused by its number."""
+"""Imports: what is read from lines, and that every bad line is rejected by its number."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers that are computed in a process of their own: once, however many ask."""
+"""Answers are computed in a separate process, and only once for any number of concurrent requests."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +14,7 @@ class Question(BaseModel):
 
 
 def ask(processes: AnswerProcesses, text: str) -> Question:
-    """Of a module that answers with the question."""
+    """Sends a question to a module that echoes it."""
     return processes.run_once("json.tool", Question(text=text), Question)
 
 

@@ -1,4 +1,4 @@
-"""Each statistic against another way to compute it."""
+"""Each statistic compared with another way to compute it."""
 
 import math
 from itertools import combinations

@@ -68,7 +68,7 @@ _SAME = ("name", "tags", "notes", "status", "config", "metrics", "step", "attemp
 
 
 def seen(api: httpx.Client, run_id: str) -> dict[str, Any]:
-    """What the run's page shows of it."""
+    """The parts of the run that its page shows."""
     path = f"/api/v1/runs/{run_id}"
     run = api.get(path).json()
     found = {
@@ -84,7 +84,7 @@ def seen(api: httpx.Client, run_id: str) -> dict[str, Any]:
 
 def test_an_imported_run_shows_what_the_original_did(api: httpx.Client, bundle: bytes, run_id: str) -> None:
     before = seen(api, run_id)
-    # The same installation has the id already; another one, where it is free, keeps it.
+    # The same installation already has the id; another installation, where the id is free, keeps it.
     copied = send(api, bundle)
     assert copied.status_code == 201, copied.text
     copy = copied.json()

@@ -106,7 +106,7 @@ def test_the_report_is_self_contained_and_complete(api: httpx.Client, run_id: st
     assert "The loss is nan at step 2. Lower learning_rate." in page.text
     assert "0.81 at step 2" in page.text
     assert page.tags.count("svg") == 4  # heatmap, budget, loss, evaluation
-    assert page.tags.count("rect") == 4  # one a module
+    assert page.tags.count("rect") == 4  # one per module
     assert "×" in page.text  # the module at rank 0
 
 

@@ -1,4 +1,4 @@
-"""Each rule of a run's health, over plain facts: when it speaks, what it says, and when it is silent."""
+"""Each health rule of a run, on plain facts: when it reports, what it reports, and when it doesn't."""
 
 import math
 import random
@@ -62,7 +62,7 @@ def test_a_healthy_run_has_no_findings() -> None:
 def test_ranks_that_never_move_are_a_warning_in_the_window_and_an_error_after_it() -> None:
     still: dict[str, Any] = {"settled_step": None, "pruned_to": None}
     early = facts(**still, pruning_due=Pruning(35, 12), step=35, ranks=ranks(35, 3, 3, 3, 3))
-    assert check(early) == []  # so early the plan takes nothing
+    assert check(early) == []  # this early, the plan prunes nothing
     due = replace(early, pruning_due=Pruning(45, 10), step=45, ranks=ranks(45, 3, 3, 3, 3))
     found = only(check(due))
     assert (found.code, found.severity, found.step) == ("ranks_never_move", "warning", 45)
@@ -112,7 +112,7 @@ def test_an_unreachable_budget_is_explained() -> None:
         "Pruning ended at step 50, and 9 components of mean size"
     )
     assert check(facts(ranks=replace(by_size, ranks=[3, 3, 3, 1]))) == []
-    # A target that was raised while it ran is met.
+    # A target that was raised during the run is met.
     assert check(facts(target_rank=3, ranks=ranks(60, 3, 3, 3, 2))) == []
 
 
@@ -154,7 +154,8 @@ def test_scores_are_equal_where_a_pruning_had_to_choose_between_equals() -> None
     found = only(with_cut(0.5, 0.5, 0.5))
     assert (found.code, found.severity, found.step) == ("scores_equal", "warning", 60)
     assert "nothing has been learned yet" in only(with_cut(0.0, 0.0, 0.0, shown=0.0)).message
-    # Small scores are 0 in a snapshot's float16. Of a share in a norm that says that nothing moves; of others nothing.
+    # Small scores are 0 in a snapshot's float16. For a share in a norm, this means that nothing moves; for other scores
+    # it means nothing.
     assert only(with_cut(3e-10, 2e-10, 1e-10, shown=0.0)).code == "scores_equal"
     adalora = AdaLoraMethod(target_rank=2, initial_rank=3, prune_interval=10)
     assert with_cut(3e-10, 2e-10, 1e-10, shown=0.0, method=adalora) == []
@@ -162,7 +163,7 @@ def test_scores_are_equal_where_a_pruning_had_to_choose_between_equals() -> None
     # The last one pruned may tie with the first one kept while others differ.
     tied = NewestCut(45, 0.5, [0.5])
     assert check(facts(ranks=ranks(60, 2, 2, 2, 2, scores=[0.5] * 7 + [0.75]), cut=tied)) == []
-    # Nothing was to be taken away yet: equal scores decide nothing.
+    # Nothing had to be pruned yet, so equal scores don't matter.
     first = facts(settled_step=None, pruning_due=Pruning(15, 12), pruned_to=Pruning(15, 12))
     assert check(replace(first, step=15, ranks=ranks(15, 3, 3, 3, 3, scores=[0.0] * 12))) == []
 

@@ -1,4 +1,4 @@
-"""Choosing another method for a configuration keeps the comparison fair, and says what it changed."""
+"""Choosing another method for a configuration keeps the comparison fair, and reports what it changed."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ def test_changes_are_reported_with_both_values() -> None:
 
 
 def test_an_interval_that_does_not_fit_the_steps_is_shortened_and_reported() -> None:
-    lora = PRESETS["lora"].model_dump(mode="json")  # 200 steps, and LoRA has no interval that could be kept
+    lora = PRESETS["lora"].model_dump(mode="json")  # 200 steps, and LoRA has no interval to keep
     switched = switch_method(lora, "adalora")
     assert RunConfig.model_validate(switched.config).method.name == "adalora"
     change = switched.changes[0]

@@ -1,4 +1,4 @@
-"""The curve that the server plans is what a real allocator does when it is steered in the same way."""
+"""The curve that the server plans equals that of a real allocator that is steered in the same way."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Memory, time and disk before the start: what is compared, what is proposed, and how earlier runs correct the estimate."""
+"""Memory, time and disk before the start: comparisons, suggestions, and corrections by earlier runs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def plan(settings: Settings) -> Callable[..., RunPlan]:
 
 @pytest.fixture
 def checked(engine: Engine, plan: Callable[..., RunPlan], tmp_path: Path) -> Checked:
-    """Checks a plan against one worker whose host has this much free memory."""
+    """Checks a plan against a single worker whose host has this much free memory."""
 
     def check(*, free_bytes: int | None, total_bytes: int = 64 * GIB, gpus: Any = (), **changes: Any) -> Preflight:
         memory = None if free_bytes is None else workers.HostMemory(total_bytes, free_bytes)
@@ -133,7 +133,7 @@ def test_proposals_fit_and_keep_the_rows_of_a_step(checked: Checked, plan: Calla
 
 def test_a_quantised_base_is_proposed_for_a_gpu(checked: Checked) -> None:
     def labels(**changes: Any) -> list[str]:
-        """What is proposed on a GPU that is too small by one byte of a tenth."""
+        """The suggestions on a GPU that is just too small: 10 % must stay free."""
         large = {"index": 0, "name": "GPU", "memory_bytes": 64 * GIB, "free_bytes": 64 * GIB}
         whole = checked(free_bytes=None, gpus=[large], **changes).memory
         assert whole is not None

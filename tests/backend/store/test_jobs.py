@@ -1,4 +1,4 @@
-"""Background jobs, on both databases: one executor per attempt, bounded attempts, bounded sizes, an end for every job."""
+"""Background jobs, on both databases: one executor per attempt, bounded attempts and sizes, and every job ends."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +58,7 @@ def test_eight_workers_that_claim_at_once_never_get_the_same_job(engine: Engine)
 
     with ThreadPoolExecutor(8) as pool:
         taken = [job_id for mine in pool.map(work, range(8)) for job_id in mine]
-    # On PostgreSQL a worker may find nothing while others hold the locks: what is left can be claimed afterwards.
+    # On PostgreSQL a worker may find nothing while others hold the locks: the remaining jobs can be claimed afterwards.
     with reading(engine) as session:
         is_waiting = jobs.is_waiting(session, ALL_KINDS)
     while is_waiting:

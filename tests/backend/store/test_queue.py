@@ -1,4 +1,4 @@
-"""Who runs what: every attempt has one executor, on both databases."""
+"""The run queue: every attempt has exactly one executor, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -30,7 +30,7 @@ def test_eight_workers_that_claim_at_once_never_get_the_same_run(engine: Engine)
 
     with ThreadPoolExecutor(8) as pool:
         claims = [claimed for mine in pool.map(work, range(8)) for claimed in mine]
-    # A worker that finds all rows locked by others may stop early; the last one to look takes what is left.
+    # A worker that finds all rows locked by others may stop early; the last one to look takes the rest.
     while claimed := claim(engine):
         claims.append(claimed)
     assert sorted(claimed.run_id for claimed in claims) == sorted(wanted)

@@ -1,6 +1,6 @@
-"""The state machine of a run, by any sequence of claims, renewals, reaps, stops, resumes, late writers and deletions.
+"""The state machine of a run, under any sequence of claims, renewals, reaps, stops, resumes, late writes and deletions.
 
-A naive model in plain Python says what must come of each step; after each, the database is compared with it.
+A naive model in plain Python predicts the outcome of each step; after each step, the database is compared with it.
 """
 
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ OWNED = {"starting", "running", "stopping"}
 
 @dataclass
 class Model:
-    """What is known of one run without looking into the database."""
+    """The expected state of one run, without reading the database."""
 
     priority: int
     order: float
@@ -83,7 +83,7 @@ class RunMachine(RuleBasedStateMachine):
         return list(self.runs.items())[number % len(self.runs)]
 
     def _pick_claim(self, number: int, newest: bool) -> tuple[queue.Claim, Model | None]:
-        """A claim and its run's model if it still holds the run, else None: then every write must be refused."""
+        """A claim, and its run's model if it still holds the run, else None: then every write must be refused."""
         claim = (
             self.claims[-1 - number % min(3, len(self.claims))] if newest else self.claims[number % len(self.claims)]
         )
@@ -91,7 +91,7 @@ class RunMachine(RuleBasedStateMachine):
         holds = model is not None and model.attempt == claim.attempt and model.status in OWNED
         return claim, model if holds else None
 
-    # ------------------------------------------------------------ what persons do
+    # ------------------------------------------------------------ user actions
 
     @rule(priority=st.integers(-1, 1))
     def launch(self, priority: int) -> None:
@@ -145,7 +145,7 @@ class RunMachine(RuleBasedStateMachine):
         with reading(self.engine) as session, pytest.raises(NotFound):
             runs.get_run(session, run_id)
 
-    # ------------------------------------------------------------ what workers do
+    # ------------------------------------------------------------ worker actions
 
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:
@@ -221,7 +221,7 @@ class RunMachine(RuleBasedStateMachine):
     def end(self, number: int, newest: bool, how: str) -> None:
         claim, model = self._pick_claim(number, newest)
         if model is not None and how == "done" and model.status == "starting":
-            how = "failed"  # a child that has not begun cannot be done
+            how = "failed"  # a child that has not begun can't have finished
         status = RunStatus(how) if how in ("done", "failed") else None
         ending = Ending(status, how, counts=how == "killed")
         if model is None:
@@ -234,7 +234,7 @@ class RunMachine(RuleBasedStateMachine):
             model.lose_worker(counts=how == "killed")
         assert write_ending(self.engine, claim, ending, MAX_LOST) == (model.status, model.seq)
 
-    # ------------------------------------------------------------ what happens to workers
+    # ------------------------------------------------------------ worker failures
 
     @rule(seconds=st.sampled_from([1.0, LEASE_S / 2, LEASE_S + 1]))
     def reap(self, seconds: float) -> None:
@@ -255,7 +255,7 @@ class RunMachine(RuleBasedStateMachine):
         for run_id in held:
             self.runs[run_id].lose_worker(counts=True)
 
-    # ------------------------------------------------------------ what must hold
+    # ------------------------------------------------------------ invariants
 
     @invariant()
     def the_database_is_as_the_model(self) -> None:

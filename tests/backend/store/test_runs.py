@@ -1,4 +1,4 @@
-"""Runs and their status: only what TRANSITIONS allows, each change with its event."""
+"""Runs and their status: only the changes that TRANSITIONS allows, each with its event."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier

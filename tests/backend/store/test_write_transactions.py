@@ -1,4 +1,4 @@
-"""A write transaction holds the database's one lock: nothing is built, and no file is touched, while it is held."""
+"""A write transaction holds the database's only lock: meanwhile no response is built and no file is accessed."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What routes need, and that the gate holds them to it: rights, and bodies of a declared kind and size."""
+"""The gate enforces each route's requirements: rights, and bodies of a declared kind and size."""
 
 import http.client
 import json
@@ -72,7 +72,7 @@ def test_body_above_the_declared_size_is_refused_before_it_is_sent(server: Serve
             connection.putheader("Content-Type", "application/json")
             connection.putheader("Content-Length", str(size))
             connection.endheaders()
-            # A stream of another type is refused before its body.
+            # A stream of another type is refused before its body is read.
             if not refused and limit <= 2_000_000:
                 connection.send(b" " * size)
             answer = connection.getresponse()
@@ -157,7 +157,7 @@ def test_upload_of_another_kind_or_from_another_site_or_without_sign_in_is_refus
         answer = uploading.put("/api/v1/uploads/stream", content=b"{}", headers={"Content-Type": content_type})
         assert answer.status_code == 415
         assert answer.json()["next_step"] == "Send the header Content-Type: application/octet-stream."
-    # A form is what a page of another site can send without asking.
+    # A page of another site can send a form without a preflight request.
     form = {"file": ("data.csv", b"x")}
     with httpx.Client(base_url=uploading.base_url, timeout=20, verify=False) as visitor:
         assert visitor.post("/api/v1/uploads/form", files=form).status_code == 401

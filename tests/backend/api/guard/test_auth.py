@@ -96,7 +96,7 @@ def test_link_never_leads_to_another_site(server: Server) -> None:
     "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}]
 )
 def test_a_page_of_another_site_neither_signs_in_nor_counts(server: Server, headers: dict[str, str]) -> None:
-    """`<img src="http://127.0.0.1:8123/?token=x">` on any page: twelve of them locked the owner out."""
+    """`<img src="http://127.0.0.1:8123/?token=x">` on any page: twelve such requests once locked the owner out."""
     with server.client(token=None) as client:
         for _ in range(12):
             assert client.get("/?token=x", headers=headers).headers["location"] == "/sign-in?error=site"
@@ -203,7 +203,7 @@ def test_trusted_proxy_tells_the_address_and_the_scheme(settings: Settings, serv
         for number in range(12):
             headers = {"X-Forwarded-For": f"198.51.100.{number}"}
             assert client.post("/api/v1/session", json={"token": "x"}, headers=headers).status_code == 401
-        # What a client claims is further left than what the proxy adds.
+        # Addresses claimed by a client are further left than the one that the proxy adds.
         for number in range(11):
             headers = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.200"}
             status = client.post("/api/v1/session", json={"token": "x"}, headers=headers).status_code
@@ -238,7 +238,7 @@ def test_limit_counts_a_customers_ipv6_addresses_together() -> None:
 
 
 def test_limit_holds_from_many_threads_and_addresses() -> None:
-    """Each look dropped the oldest times and emptied entries while another thread read them: IndexError."""
+    """Each check removed the oldest times and emptied entries while another thread read them: IndexError."""
     ticks = count()
     limit = AttemptLimit(limit=3, window_s=50, clock=lambda: float(next(ticks)))
     with ThreadPoolExecutor(8) as pool:

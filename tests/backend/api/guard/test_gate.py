@@ -1,4 +1,4 @@
-"""The gate in front of every route: whatever the way there is spelt, it is closed without a sign-in."""
+"""The gate in front of every route: however the path is spelt, it is closed without a sign-in."""
 
 import http.client
 import re
@@ -35,7 +35,7 @@ def database_kind() -> str:
 def ask(
     server: Server, method: str, target: str, headers: dict[str, str] | None = None, host: str | None = None
 ) -> tuple[int, bytes]:
-    """Sends the target as it is written: other clients tidy it up first."""
+    """Sends the target exactly as written: other clients normalise it first."""
     port = int(server.url.rsplit(":", 1)[1])
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
@@ -55,7 +55,7 @@ def routes(server: Server) -> Iterator[str]:
 def test_the_test_covers_every_route_of_the_api(server: Server) -> None:
     paths = set(routes(server))
     assert len(paths) > 30
-    # What is in no document would be missing here.
+    # Routes that are in no OpenAPI document would be missing here.
     for module in _ROUTERS:
         for route in module.router.routes:
             assert isinstance(route, APIRoute)

@@ -1,4 +1,4 @@
-"""Data sets over the API: a folder full of junk, what a plan says about the data, and files that are read by many at once."""
+"""Data sets over the API: a folder full of junk, what a plan says about the data, and files read concurrently."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def database_kind() -> str:
 
 @pytest.fixture
 def write(server: Server) -> Iterator[Callable[[str, str], None]]:
-    """Writes data files; afterwards the folder is as it was."""
+    """Writes data files, and restores the folder afterwards."""
     folder = server.settings.datasets_dir
 
     def write(name: str, content: str) -> None:
@@ -60,7 +60,7 @@ def test_junk_in_the_folder_is_explained_and_affects_no_list_and_no_run(server: 
     assert sum(item["problem"] is not None for item in items.values()) >= 45
     assert validate(api)["problems"] == []
     assert api.post("/api/v1/runs", json={"config": CONFIG}).status_code == 201
-    assert "a folder" in items.pop("local:reviews (2)")["problem"]  # the short form is that of the good file
+    assert "a folder" in items.pop("local:reviews (2)")["problem"]  # the short id is that of the good file
     for dataset_id, item in items.items():
         verdict = validate(api, **{"data.id": dataset_id}) if len(dataset_id) <= 200 else None
         if item["problem"] and verdict:

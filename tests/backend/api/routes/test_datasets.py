@@ -211,7 +211,7 @@ def test_what_can_not_be_received_leaves_nothing(
     answer = connection.getresponse()
     assert (answer.status, "2,000,000,000 bytes" in json.loads(answer.read())["detail"]) == (413, True)
     connection.close()
-    # The client goes away in the middle.
+    # The client disconnects in the middle.
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=20)
     connection.putrequest("POST", "/api/v1/datasets/uploads?name=a.csv")
     connection.putheader("Authorization", f"Bearer {TOKEN}")
@@ -259,7 +259,7 @@ def test_planning_the_same_split_again_reads_no_rows(server: Server, api: httpx.
     server.app.state.resources.catalog._splits._known.clear()
     again = api.post("/api/v1/runs/validate", json=body).json()
     for answer in (first, again):
-        del answer["plan"]["preflight"]  # what is free on the machine changes
+        del answer["plan"]["preflight"]  # the free space on the machine changes
     assert again == first
 
 

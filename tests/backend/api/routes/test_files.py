@@ -131,7 +131,7 @@ def test_adapter_comes_as_a_zip_of_its_folder_alone(
     (folder / "adapter_model.safetensors").write_bytes(weights)
     (folder / "link.txt").symlink_to(secret)
     (folder / "outside").symlink_to(secret.parent.parent, target_is_directory=True)
-    assert api.get(address).status_code == 404  # the run has not said that it is complete
+    assert api.get(address).status_code == 404  # the run has not reported that it is complete
     engine = server.app.state.resources.engine
     with writing(engine) as session:
         claimed_attempt = runs.get_run(session, run_id).attempt

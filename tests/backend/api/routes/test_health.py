@@ -1,4 +1,4 @@
-"""Health over the API, on each kind of database: conditions of machine, loss and ranks as events bring them about."""
+"""Health over the API, on each kind of database: conditions of machine, loss and ranks that events cause."""
 
 import base64
 import time
@@ -30,7 +30,7 @@ def engine(server: Server) -> Engine:
 
 @pytest.fixture
 def start(launch: Callable[..., str], engine: Engine) -> Callable[..., Claim]:
-    """Launches a run that a worker takes and begins to train, by default just now."""
+    """Launches a run that a worker claims and begins to train, by default just now."""
 
     def start(age_s: float = 0.0, **fields: Any) -> Claim:
         launch(**fields)

@@ -32,7 +32,7 @@ def settings(server: Server) -> Settings:
 
 
 def end(engine: Engine, run_id: str, status: RunStatus, reason: str, **fields: str) -> None:
-    """The run is claimed, trains, and ends so."""
+    """The run is claimed, trains, and ends with this status."""
     claimed = claim(engine)
     assert claimed is not None
     assert claimed.run_id == run_id
@@ -43,7 +43,7 @@ def end(engine: Engine, run_id: str, status: RunStatus, reason: str, **fields: s
 
 
 def checkpoint(engine: Engine, settings: Settings, run_id: str, step: int, *, is_settled: bool = False) -> Path:
-    """A checkpoint as the worker publishes it, with one file."""
+    """A checkpoint with one file, in the form in which the worker publishes it."""
     folder = settings.checkpoint_dir(run_id, 1, step)
     folder.mkdir(parents=True)
     (folder / "state.bin").write_bytes(bytes(100))

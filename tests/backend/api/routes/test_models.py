@@ -1,4 +1,4 @@
-"""Models over the API: what is said about each, and deletion."""
+"""Models over the API: the details of each, and deletion."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Questions to a finished run: what is refused, and what waits. tests/stacks/test_predictions_stack.py has them answered."""
+"""Prediction requests: what is refused, and what waits. For the answers, see tests/test_predictions_stack.py."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ def engine(server: Server) -> Engine:
 
 
 def with_result(settings: Settings, engine: Engine) -> str:
-    """Gives the run that waits a result to ask, without training."""
+    """Gives the waiting run a result that can be queried, without training."""
     claimed = claim(engine)
     assert claimed
     begin(engine, claimed)

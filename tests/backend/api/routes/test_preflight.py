@@ -1,4 +1,4 @@
-"""Memory, time and disk over HTTP: in the answer of validate, and the measured peak next to the estimate of a run."""
+"""Memory, time and disk over HTTP: in the response of validate, and a run's measured peak next to its estimate."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def check(api: httpx.Client, **hardware: Any) -> Any:
 
 @pytest.fixture
 def finish(server: Server, launch: Callable[..., str]) -> Callable[..., str]:
-    """Launches CONFIG and ends it like a worker, with these metrics."""
+    """Launches CONFIG and ends it with these metrics, as a worker would."""
     engine = server.app.state.resources.engine
 
     def finish(started: float, ended: float, **metrics: float) -> str:

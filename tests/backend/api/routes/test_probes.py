@@ -1,4 +1,4 @@
-"""Measurements before a launch: what is refused, what waits, and what plans make of the result."""
+"""Measurements before a launch: what is refused, what waits, and how plans use the result."""
 
 import time
 from typing import Any

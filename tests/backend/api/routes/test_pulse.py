@@ -1,4 +1,4 @@
-"""The sign of life of a server, and which page it serves."""
+"""The server's heartbeat, and which page it serves."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def test_the_pulse_names_the_build_that_is_served_now(
         build(static, "/assets/index-one.js")
         assert api.get("/api/v1/system/pulse").json()["page"] == "/assets/index-one.js"
         build(static, "/assets/index-two.js")
-        os.utime(static / "index.html", ns=(1, 1))  # another time of change, however coarse the file system's are
+        os.utime(static / "index.html", ns=(1, 1))  # a different modification time on any file system
         assert api.get("/api/v1/system/pulse").json()["page"] == "/assets/index-two.js"
     with server.client(token=None) as visitor:
         assert visitor.get("/api/v1/system/pulse").status_code == 401

@@ -1,4 +1,4 @@
-"""Snapshots as charts read them: columns by module, components of one module, and as they were recorded."""
+"""Snapshots as charts read them: columns by module, components of one module, and the recorded form."""
 
 import base64
 from collections.abc import Callable, Sequence

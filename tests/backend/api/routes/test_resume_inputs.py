@@ -1,4 +1,4 @@
-"""A resume is refused at once where the model or the data set is not the one that the run was launched with."""
+"""A resume is refused immediately if the model or the data set is not the one that the run was launched with."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,7 +17,7 @@ def database_kind() -> str:
 
 @pytest.fixture
 def api(catalogue: Settings, serve: Callable[..., Server]) -> Iterator[httpx.Client]:
-    """Of a server whose files a test may change."""
+    """A client of a server whose files a test may change."""
     with serve(catalogue).client() as client:
         yield client
 

@@ -117,7 +117,7 @@ def test_a_reader_of_changes_ends_with_the_table(api: httpx.Client, launch: Laun
     assert [row["id"] for row in read()["rows"]] == [third]
     api.patch(f"/api/v1/runs/{second}", json={"tags": []})
     assert [row["id"] for row in read()["rows"]] == [second]
-    # The run with the newest number goes: numbers must not be used again.
+    # The run with the newest number is deleted: numbers must not be reused.
     assert api.delete(f"/api/v1/runs/{second}").status_code == 204
     record(engine, first, 4, eval_loss=0.5)
     found = read()
@@ -219,7 +219,7 @@ COMPLETED = [
     ("tag is ", "null", "and"),
     ("not (st", "status", "live"),
 ]
-"""A filter, one of its continuations, and one that does not fit."""
+"""A filter, a valid continuation, and an invalid one."""
 
 
 def test_a_filter_is_completed(api: httpx.Client, launch: Launch, engine: Engine) -> None:

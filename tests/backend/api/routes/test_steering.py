@@ -1,4 +1,4 @@
-"""Steering over the API: stored until the training answers, then part of the run's configuration."""
+"""Steering over the API: stored until the training responds, then part of the run's configuration."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ def test_a_steering_request_is_pending_until_it_is_applied_and_is_then_in_the_co
     assert asked.status_code == 202, asked.text
     (request,) = asked.json()["steer_requests"]
     assert (request["action"], asked.json()["is_held"], asked.json()["config"]["steering"]) == ("hold", False, [])
-    assert steer(api, run_id, "hold").status_code == 409  # held already, as soon as the training has heard it
+    assert steer(api, run_id, "hold").status_code == 409  # already held, as soon as the training has received it
     append(engine, training, [SteerEvent(step=7, action="hold", request=request["id"])])
     held = api.get(f"/api/v1/runs/{run_id}").json()
     assert (held["is_held"], held["steer_requests"]) == (True, [])

@@ -1,4 +1,4 @@
-"""Requests for the tokens of rows: what is refused, and what waits. A worker's answer: test_tokenize_rows.py."""
+"""Requests for the tokens of rows: what is refused, and what waits. For the answers, see test_tokenize_rows.py."""
 
 from typing import Any
 

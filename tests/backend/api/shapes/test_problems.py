@@ -1,4 +1,4 @@
-"""What cannot work is refused with the field's name and what to do; nothing is ever a 500 or a page of HTML."""
+"""Invalid input is refused with the field's name and the fix; no response is ever a 500 or a page of HTML."""
 
 import json
 from collections.abc import Callable
@@ -217,7 +217,7 @@ def test_text_that_no_database_can_store_is_not_a_server_error(api: httpx.Client
 def test_rejected_statement_is_not_reported_as_an_unreachable_database(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
-    """On the real databases: a statement beyond their limits, and an unreachable database."""
+    """On real databases: a statement beyond their limits, and an unreachable database."""
     sqlite: Any = request.getfixturevalue("sqlite_url")
     engine = create_engine(sqlite if kind == "sqlite" else request.getfixturevalue("new_postgres")())
     with reading(engine) as session, pytest.raises(OperationalError) as refused:

@@ -1,4 +1,4 @@
-"""What another version stored is returned as it is: with keys that this one does not know, without those that it added."""
+"""Data stored by another version is returned unchanged, with keys that this one lacks and without those it added."""
 
 from typing import get_type_hints
 

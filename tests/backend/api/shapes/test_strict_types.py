@@ -1,4 +1,4 @@
-"""A body's values are taken as the JSON types that they are; runs that were launched under older rules still open."""
+"""Values in a body must have the right JSON type; runs that were launched under older rules still open."""
 
 import time
 from typing import Any

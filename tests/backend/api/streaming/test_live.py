@@ -1,4 +1,4 @@
-"""The live stream over a real server: every event once, whoever is killed, late, slow or many."""
+"""The live stream over a real server: every event once, with killed, late, slow and many viewers."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ from tests.wide import wide
 
 
 class Follower:
-    """A viewer in a thread, as a browser does it: reconnects with Last-Event-ID until the end event."""
+    """A viewer in a thread that acts like a browser: it reconnects with Last-Event-ID until the end event."""
 
     def __init__(self, url: str, run_id: str, *, leave_after: int | None = None) -> None:
         self.events: list[dict[str, Any]] = []
@@ -91,7 +91,7 @@ def finish(engine: Engine, run_id: str) -> None:
 
 @contextmanager
 def engine_of(settings: Settings) -> Iterator[Engine]:
-    """A connection of a worker's own, as if in another process."""
+    """A separate connection for a worker, as if in another process."""
     engine = create_engine(settings.resolved_database_url)
     yield engine
     engine.dispose()
@@ -295,7 +295,7 @@ def test_read_of_large_events_is_limited_by_bytes_and_complete(server: Server, m
         assert len(batch.data) <= live.MAX_BYTES
         assert 1 < len(batch.parts) < live.PAGE
 
-        monkeypatch.setattr(live, "MAX_BYTES", 1000)  # below a single event
+        monkeypatch.setattr(live, "MAX_BYTES", 1000)  # less than the size of a single event
         alone = read_batch(engine, claimed.run_id, batch.last)
         assert (alone.first, alone.last, len(alone.parts), alone.has_more) == (batch.last + 1, batch.last + 1, 1, True)
         follower = Follower(server.url, claimed.run_id)

@@ -1,4 +1,4 @@
-"""A log that is followed over one connection: everything in order, and a new attempt's from its start."""
+"""A log followed over one connection: everything arrives in order, and a new attempt's log from its start."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Experiments with a real database and a stand-in for the worker: nothing is trained twice, whoever advances it."""
+"""Experiments with a real database and a stand-in for the worker: concurrent servers train nothing twice."""
 
 import json
 import math
@@ -76,7 +76,7 @@ class Installation:
         value: float = 0.5,
         mcc: float | None = None,
     ) -> bool:
-        """Does the next waiting run. Returns whether there was one."""
+        """Runs the next waiting run. Returns whether there was one."""
         with writing(self.engine) as session:
             claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=30, now=3.0)
             if claim is None:
@@ -128,7 +128,7 @@ def installation(engine: Engine, settings: Settings) -> Callable[..., Installati
 
 
 def test_an_experiment_is_tuned_tested_controlled_and_done(installation: Callable[..., Installation]) -> None:
-    made = installation(config=config_with(**{"data.validation_fraction": 0.4}))  # which is for trials of tuning alone
+    made = installation(config=config_with(**{"data.validation_fraction": 0.4}))  # which applies only to tuning trials
     assert made.status == "tuning"
     made.run_to_the_end()
     assert made.status == "done"

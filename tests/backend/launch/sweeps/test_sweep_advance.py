@@ -1,4 +1,4 @@
-"""Sweeps with a real database and a stand-in for the worker: nothing is trained twice, whoever advances it."""
+"""Sweeps with a real database and a stand-in for the worker: concurrent servers train nothing twice."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -30,7 +30,7 @@ RATE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "scale": "log"}}
 
 
 class Installation:
-    """A server's sweep, and a worker that does as it is told."""
+    """A server's sweep, and a worker that follows the test's instructions."""
 
     def __init__(self, engine: Engine, settings: Settings, **asked: Any) -> None:
         self.engine, self.settings = engine, fill_catalogue(settings)
@@ -60,7 +60,7 @@ class Installation:
             runs.transition(session, run, status, now=5.0, reason=reason, message="It ended." if reason else None)
 
     def work(self, score: Callable[[RunConfig], float] = lambda _: 0.5) -> bool:
-        """Does the next waiting run. Returns whether there was one."""
+        """Runs the next waiting run. Returns whether there was one."""
         claim = self.claim()
         if claim is None:
             return False

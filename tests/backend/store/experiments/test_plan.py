@@ -42,7 +42,7 @@ def best_at(rate: float) -> Score:
 
 
 class Simulation:
-    """Ends the running trials one by one, in the order that a worker or two would."""
+    """Ends the running trials one by one, in the order in which one or two workers would."""
 
     def __init__(self, of: Design, score: Score, fails: Callable[[NewTrial], bool] = lambda _: False) -> None:
         self.plan = ExperimentPlan(of)

@@ -1,4 +1,4 @@
-"""An event is encoded once: what pydantic wrote is what the database holds and what every reader gets."""
+"""An event is encoded once: pydantic's output is stored in the database and sent to every reader unchanged."""
 
 import json
 import math
@@ -44,7 +44,7 @@ EVENTS: list[RunEvent] = [
 
 
 def rows(engine: Engine, run_id: str) -> list[Any]:
-    """As they stand in the database, read by no code of ours."""
+    """The rows in the database, read without RankScope's code."""
     query = text(
         "SELECT seq, attempt, time, kind, step, CAST(payload AS TEXT) FROM event WHERE run_id = :run ORDER BY seq"
     )

@@ -1,4 +1,4 @@
-"""A run's events: numbered without gap, NaN kept, and what a resume replaced left out."""
+"""A run's events: numbered without gaps, with NaN kept, and without those that a resume replaced."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -127,7 +127,7 @@ def test_resume_cuts_the_view_at_its_step_and_numbers_go_on(engine: Engine) -> N
 
 
 def test_a_step_is_replaced_exactly_when_the_view_hides_it(engine: Engine) -> None:
-    """Attempts begin at 0, 5 and 2; each makes the six steps that follow. What the view shows says the same as the rule."""
+    """Attempts begin at 0, 5 and 2; each makes the six steps that follow. The view shows the same steps as the rule."""
     starts = {1: 0, 2: 5, 3: 2}
     training_run(engine)
     made: set[tuple[int, int]] = set()

@@ -1,4 +1,4 @@
-"""Series from chunks have the same points as the events, whatever was recorded, resumed and requested."""
+"""Series from chunks have the same points as the events, for any sequence of records, resumes and requests."""
 
 import math
 from collections.abc import Sequence
@@ -192,7 +192,7 @@ def test_a_reduced_series_keeps_ends_extremes_and_what_is_not_finite(
 
 @ON_EACH_DATABASE
 def test_rebuilt_summaries_equal_incremental_ones(small_chunks: None, engine: Engine, examples: int) -> None:
-    """Of a run with one attempt, which nothing cuts."""
+    """For a run with one attempt, of which nothing is replaced."""
 
     @settings(SETTINGS, max_examples=examples)
     @given(every=lives(), settled_step=st.none() | st.integers(0, 40))
@@ -236,7 +236,7 @@ def test_packed_points_come_back_to_the_bit(every: list[tuple[int, float, float]
 
 
 def test_curves_are_read_from_chunks_and_only_the_newest_events(engine: Engine) -> None:
-    """Without the events that are packed, the series is still whole; a narrow range is exact."""
+    """Without the packed events, the series is still complete; a narrow range is exact."""
     claimed = training_run(engine)
     for begin_at in range(1, 10_001, 500):
         append(engine, claimed, [metric("loss", step, math.sin(step)) for step in range(begin_at, begin_at + 500)])

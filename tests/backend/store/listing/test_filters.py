@@ -1,4 +1,4 @@
-"""The filter language, on both databases: against a naive evaluation of the same condition, and its errors."""
+"""The filter language, on both databases: compared with a naive evaluation of the same condition; and its errors."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The list of runs, on both databases: what a filter finds, and pages while runs come and go."""
+"""The list of runs, on both databases: what a filter finds, and paging while runs are added and deleted."""
 
 import base64
 import json

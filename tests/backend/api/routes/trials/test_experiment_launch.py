@@ -1,4 +1,4 @@
-"""Launching experiments by the API: the plan, the first runs, and what is refused."""
+"""Launching experiments over the API: the plan, the first runs, and what is refused."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def test_the_plan_says_how_many_runs_and_launches_nothing(api: httpx.Client) -> 
     plan = found["plan"]
     by_name = {item["variant"]: (item["tuning"], item["test"]) for item in plan["items"]}
     assert by_name["LoRA"] == by_name["Dynamic rank"] == by_name["EVA"] == (6, 4)
-    assert len(by_name) == 3 + 5 + 4  # a random score is only for methods that choose by one
+    assert len(by_name) == 3 + 5 + 4  # a random score applies only to methods that select by score
     assert plan["trials"] == 3 * 6 + 12 * 4
     assert plan["total_s"] is None
     parameters = {item["variant"]: item["kept_parameters"] for item in plan["items"]}

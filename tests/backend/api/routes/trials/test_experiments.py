@@ -1,4 +1,4 @@
-"""Experiments over the API: imported, answered, tabulated, renamed, deleted."""
+"""Experiments over the API: import, answer, tables, renaming, deletion."""
 
 import gzip
 import json
@@ -29,7 +29,7 @@ def engine(server: Server) -> Engine:
 
 
 ONE = pytest.mark.parametrize("database_kind", ["sqlite"])
-"""For tests that do not depend on the database: each answer takes a process."""
+"""For tests that don't depend on the database: each answer starts a process."""
 
 
 def results(*variants: str, seeds: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""Sweeps by the API: the plan, the first runs, results, and what is refused."""
+"""Sweeps over the API: the plan, the first runs, results, and what is refused."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ def database_kind() -> str:
 
 
 def finish_all(server: Server, values: list[float]) -> None:
-    """A worker that does all waiting runs, which end with these accuracies."""
+    """Acts as a worker that runs all waiting runs, which end with these accuracies."""
     for value in values:
         with writing(server.app.state.resources.engine) as session:
             claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=30, now=3.0)
@@ -68,7 +68,7 @@ def test_a_sweep_is_launched_paused_resumed_and_read(api: httpx.Client, server: 
     assert api.post(f"{url}/pause").status_code == 409
     assert api.post(f"{url}/resume").json()["trials"]["running"] == 12
     finish_all(server, [0.5, 0.7, 0.6, 0.6, 0.8, 0.9])
-    stopped = api.post(f"{url}/stop").json()["trials"]  # the server may have seen some of them end by itself
+    stopped = api.post(f"{url}/stop").json()["trials"]  # the server may already have noticed the end of some of them
     assert (stopped["planned"], stopped["running"] + stopped["done"]) == (6, 6)
     assert api.post(f"{url}/resume").json()["trials"]["done"] == 6
     board = api.get(f"{url}/leaderboard?limit=2").json()
@@ -121,7 +121,7 @@ def test_the_recorded_answers_of_the_page_tests_are_those_of_today(api: httpx.Cl
 
 
 def spearman(pairs: list[tuple[float, float]]) -> float:
-    """Of values without ties: 1 - 6 sum d^2 / (n (n^2 - 1))."""
+    """Spearman correlation of values without ties: 1 - 6 sum d^2 / (n (n^2 - 1))."""
     n = len(pairs)
     ranks = [[sorted(side).index(value) for value in side] for side in zip(*pairs, strict=True)]
     distances: list[int] = [abs(one - other) for one, other in zip(*ranks, strict=True)]
