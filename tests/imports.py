@@ -1,4 +1,4 @@
-"""Imports of data files, without a server and without a worker."""
+"""Imports data files without a server or a worker."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Files that were found in data folders, and more: for tests that they don't affect anything else."""
+"""Files that were found in data folders, and other junk, for tests that junk doesn't affect anything else."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""Tiny random models of several kinds as folders, each with a tokenizer of its kind: for tests of what differs between them."""
+"""Tiny random models of several kinds as folders, each with a tokenizer of its kind, for tests of their differences."""
 
 import os
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def _wordpiece() -> "PreTrainedTokenizerBase":
 
 
 def _byte_level(special: list[str], template: str | None, **names: str) -> "PreTrainedTokenizerBase":
-    """A byte-level BPE that was trained on TEXTS, as GPT-2, RoBERTa and BART have one."""
+    """A byte-level BPE trained on TEXTS, like those of GPT-2, RoBERTa and BART."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -82,7 +82,7 @@ def _byte_level(special: list[str], template: str | None, **names: str) -> "PreT
 
 
 def _unigram() -> "PreTrainedTokenizerBase":
-    """A unigram model with `</s>` among its pieces, as T5 has one."""
+    """A unigram model with `</s>` among its pieces, like that of T5."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

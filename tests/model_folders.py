@@ -1,4 +1,4 @@
-"""Model folders as files alone, without torch: a good tiny BERT, and ways to damage one."""
+"""Model folders that are written without torch: a good tiny BERT, and ways to damage it."""
 
 import json
 import math
@@ -146,7 +146,7 @@ _MERGED = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "c": 3, "d": 4, "e"
 
 
 def _shaped(**shapes: tuple[int, ...]) -> Callable[[Path], object]:
-    """Weights of which some have other shapes."""
+    """Weights, some of which have other shapes."""
     changed = {name: shapes.get(name.split(".")[-2], shape) for name, shape in SHAPES.items()}
     return _weights(weights(changed))
 
@@ -157,7 +157,7 @@ _FIRST = next(iter(SHAPES))
 _DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 _TWO_SHARDS = {_FIRST: "model-00001-of-00002.safetensors", "x": "model-00002-of-00002.safetensors"}
 
-# What is done to a good folder -> a word that the reason must have.
+# Change to a good folder -> a word that the reason must contain.
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "lfs_pointer": (_weights(_LFS), "Git LFS"),
     "empty_weights": (_weights(b""), "empty"),

@@ -74,7 +74,7 @@ def import_bundle(rows: Rows, here: Stage, run_id: str, client: httpx.Client) ->
 
 
 def _ask(client: httpx.Client, path: str, query: dict[str, Any]) -> tuple[float, int]:
-    """Median milliseconds at the client, and bytes."""
+    """Median milliseconds at the client, and bytes of the response."""
     took, size = [], 0
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -86,7 +86,7 @@ def _ask(client: httpx.Client, path: str, query: dict[str, Any]) -> tuple[float,
 
 
 def _cpu(here: Stage, client: httpx.Client, path: str, query: dict[str, Any]) -> float:
-    """Milliseconds of the server process for each request: does not depend on what else the machine does."""
+    """CPU milliseconds of the server process per request, which don't depend on other load on the machine."""
     before = sum(here.api.cpu_times()[:2])
     for _ in range(REPEATS):
         client.get(path, params=query).raise_for_status()

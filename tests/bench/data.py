@@ -1,9 +1,9 @@
-"""Imports of data sets, and what is read of them afterwards: `make bench-data`.
+"""Imports of data sets, and later reads of their rows: `make bench-data`.
 
-The file has 5 million rows of two columns and about 1 GB. Both sides read it in a process of their own, in turns, after it
-was read once. Ours is the job's code, with the profile; the other is `datasets.load_dataset("csv")`, without one. Answers
-are measured at the client, over HTTP, as the median of several. At the end, two runs are started on the set, of which the
-second one finds its tokens.
+The file has 5 million rows of two columns and about 1 GB. Both sides read it in separate processes, in turns, after it
+was read once. Ours is the job's code, with the profile; the other is `datasets.load_dataset("csv")`, without one.
+Response times are measured at the client, over HTTP, as the median of several. At the end, two runs are started on the
+set, of which the second one finds its tokens in the cache.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def import_theirs(path: Path, cache: Path) -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the import took in its process, without the imports of modules before it."""
+    """The cost of the import in its process, without the module imports before it."""
 
     wall_s: float
     cpu_s: float

@@ -5,10 +5,10 @@ of the times. It needs no GPU and has no noise. The models have the depth of the
 
 A step is a whole optimizer step of the library's Trainer: forward, backward with the DEM term, clip, AdamW, scheduler,
 then score, smooth, and possibly prune and report a snapshot. Views and allocations launch nothing and do not count. One
-operator on a list of tensors (concatenation, fused optimizer) counts once, although it may launch a few kernels.
-Each model is counted in float32, and with autocast to bf16, which adds casts.
-Dropout counts as on a GPU, where it is one operator in each direction. Synchronisations are copies to the host and
-operators whose result depends on data, for which a GPU has to be waited for.
+operator on a list of tensors (concatenation, fused optimizer) counts once, although it may launch a few kernels. Each
+model is counted in float32, and with autocast to bf16, which adds casts. Dropout counts as on a GPU, where it is one
+operator in each direction. Synchronisations are copies to the host, and operators whose result depends on data, which
+have to wait for the GPU.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def _count(side: Side) -> DispatchCount:
 
 @contextmanager
 def _as_on_a_gpu(count: DispatchCount) -> Iterator[None]:
-    """Dropout as one operator, as on a GPU; and copies to the host, which are none on a CPU, as synchronisations."""
+    """Dropout as one operator, as on a GPU; and copies to the host, which don't exist on a CPU, as synchronisations."""
 
     def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         return torch.native_dropout(x, p, True)[0] if training and p > 0 else x

@@ -1,6 +1,6 @@
-"""Finished runs in a database, as a training records them, without training: curves, ranks, prunings, results.
+"""Finished runs in a database, as a training would record them, made without one: curves, ranks, prunings, results.
 
-`python -m tests.bench.finished_runs FOLDER` fills a data folder, to look at the pages that compare runs.
+`python -m tests.bench.finished_runs FOLDER` fills a data folder, so that you can look at the pages that compare runs.
 """
 
 import base64
@@ -39,7 +39,7 @@ _BATCH = 2000
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """`quality`: what the accuracy tends to. `noise`: of the seed. Ranks follow `taste`, with the seed's own disorder."""
+    """`quality`: the limit of the accuracy. `noise`: its spread by seed. Ranks follow `taste`, plus noise by seed."""
 
     name: str
     method: Mapping[str, Any]
@@ -221,7 +221,7 @@ def lora(rank: int) -> dict[str, Any]:
 
 
 def story() -> list[FinishedRun]:
-    """Twenty runs as someone would have them: three methods at two budgets over seeds, and a few that don't fit."""
+    """Twenty typical runs: three methods at two budgets over seeds, and a few that don't match the others."""
     found = []
     for seed in range(5):
         found.append(FinishedRun(f"dynamic rank 4, seed {seed}", dynamic(4), seed, quality=0.792, width=8, mean_rank=4))

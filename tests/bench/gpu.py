@@ -69,7 +69,7 @@ class Clock:
         return result
 
     def wait(self) -> None:
-        """Wait for the device: before a sample, and before its times are read."""
+        """Wait for the device, before a sample and before its times are read."""
         if self._is_cuda:
             torch.cuda.synchronize()
 
@@ -281,7 +281,7 @@ def _synchronisations(side: Side) -> int:
             side.step()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    # Not the note that the mode is a prototype, which is shown once.
+    # Skip the note that the mode is a prototype, which is shown once.
     return sum("called a synchronizing" in str(warning.message) for warning in caught)
 
 

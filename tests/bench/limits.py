@@ -74,7 +74,7 @@ def _largest_run(api: httpx.Client, settings: Settings, rows: Rows) -> None:
 
 
 def _lock_held_ms(settings: Settings, rounds: int = ROUNDS) -> float:
-    """The route's work in its write transaction, from the lock to the commit."""
+    """Milliseconds for which the route's work holds its write transaction, from the lock to the commit."""
     engine = create_engine(settings.resolved_database_url)
     body = largest()
     config = RunConfig.model_validate(body.pop("config"))

@@ -1,4 +1,4 @@
-"""The form of scoring that the library is compared with."""
+"""The implementation of scoring that the library is compared with."""
 
 import torch
 

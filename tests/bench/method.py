@@ -113,7 +113,7 @@ def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None
 
 
 def _window_memory(rows: Rows, ours: Side, size: Size, folder: str) -> None:
-    """Separate from the timed steps, which run before this process has started a profiler."""
+    """Measured separately from the timed steps, which run before a profiler is started in this process."""
     lora = Side("lora", {"rank": INITIAL_RANK}, roberta_base(size), 2 * size.window, folder, reports=False)
     for _ in range(size.warmup):
         lora.step()

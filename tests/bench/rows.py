@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. Without a limit it only explains another figure, and neither passes nor fails."""
+    """One figure. Without a limit it only explains another figure, and can't pass or fail."""
 
     figure: str
     value: float
@@ -30,7 +30,7 @@ class Rows:
     """Prints each figure when it is added; `store` appends the new ones to the results of benchmark `name`."""
 
     def __init__(self, name: str, device: str = "", *, smoke: bool = False) -> None:
-        """`device`: what it ran on, if not on the CPU. `smoke`: a trial run, whose figures have no meaning or limit."""
+        """`device`: the one it ran on, if not the CPU. `smoke`: a trial run, whose figures have no meaning or limit."""
         self.path = RESULTS / f"{name}.jsonl"
         self.rows: list[Row] = []
         self._smoke = smoke

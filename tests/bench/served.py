@@ -1,4 +1,4 @@
-"""A server of its own for a benchmark, and the time of its answers."""
+"""A separate server for a benchmark, and its response times."""
 
 import os
 import statistics

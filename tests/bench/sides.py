@@ -186,7 +186,7 @@ def arguments(base: Base, max_steps: int, folder: str, *, bf16: bool = False) ->
         use_cpu=base.device == "cpu",
         dataloader_pin_memory=False,
         save_strategy="no",
-        logging_strategy="no",  # what is printed is JSON
+        logging_strategy="no",  # only JSON is printed
         report_to=[],
         disable_tqdm=True,
     )

@@ -1,4 +1,4 @@
-"""How long a training process takes to its first step on a large data set, for the first and the second time."""
+"""The time a training process needs to reach its first step on a large data set, for the first and the second run."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ _RUNS = ("first", "second")
 
 
 def measure_starts(rows: Rows, stack: Stack, api: httpx.Client, config: dict[str, Any], n_rows: int) -> None:
-    """From the start of the child until its first step is recorded. The worker is started; the page's split was counted."""
+    """From the child's start until its first step is recorded. The worker is running, and the split is counted."""
     short = {"max_steps": 2, "max_length": 64, "batch_size": 8}
     config = config | {
         "data": config["data"] | {"max_eval_rows": 1000},

@@ -1,4 +1,4 @@
-"""Sweeps: the time to plan a trial, and whether planners at a time double one, on SQLite and PostgreSQL. `make bench-sweep`."""
+"""Sweeps: the time to plan a trial, and whether concurrent planners duplicate one: `make bench-sweep`."""
 
 import argparse
 import importlib
@@ -146,7 +146,7 @@ def _fill(engine: Engine, sweep_id: str, count: int) -> None:
 
 
 def _train(engine: Engine) -> bool:
-    """Does the next waiting run. Returns whether there was one."""
+    """Runs the next waiting run. Returns whether there was one."""
     with writing(engine) as session:
         claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=600, now=time.time())
         if claim is None:
@@ -169,11 +169,11 @@ def _p95(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=20)[-1]
 
 
-# ---------------------------------------------------------------- planners at a time
+# ---------------------------------------------------------------- concurrent planners
 
 
 def _doubles(rows: Rows, engine: Engine, settings: Settings, kind: str, planners: int, points: int) -> None:
-    """Servers that plan the same sweep in processes of their own, each with a worker that ends runs at once."""
+    """Servers that plan the same sweep in separate processes, each with a worker that ends runs immediately."""
     sweep_id = _new_sweep(engine, Catalog(settings), points=points, parallel=planners)
     context = multiprocessing.get_context("spawn")
     given = (settings.model_dump(mode="json"), sweep_id)

@@ -1,4 +1,4 @@
-"""What the server knows of each kind of model is what transformers and dynamic_rank make of it."""
+"""The server's data about each kind of model equals what transformers and dynamic_rank produce."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def test_an_option_is_refused_exactly_when_transformers_does_not_take_its_type()
             value: Any
             for value in ("swish", 3, 0.5, True, None):
                 if value is None and (option.endswith("dropout") or option in NEVER_NULL):
-                    continue  # left out when the model is made, or fails only then
+                    continue  # left out when the model is created, or fails only then
                 try:
                     CONFIG_MAPPING[kind](**{option: value})
                     is_taken = True

@@ -1,4 +1,4 @@
-"""Background reads run once, are cached within bounds, and never wait for a large file."""
+"""Background reads run only once, are cached within limits, and never wait for a large file."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

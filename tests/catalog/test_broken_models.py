@@ -138,7 +138,7 @@ def test_pipe_socket_and_dangling_link_in_the_models_folder_are_listed(models_di
 
 
 def test_link_to_a_model_folder_elsewhere_is_a_model(models_dir: Path, tmp_path: Path) -> None:
-    """Also one whose files are links, as in a download cache."""
+    """The same holds if its files are links, as in a download cache."""
     make_folder(tmp_path / "elsewhere")
     (models_dir / "linked").symlink_to(tmp_path / "elsewhere")
     cached = models_dir / "cached"
@@ -178,7 +178,7 @@ def test_long_id_is_unknown_and_shortened_in_the_sentence(models_dir: Path) -> N
 
 
 def test_model_is_looked_up_without_reading_any_other(models_dir: Path) -> None:
-    """An unreadable pipe would block a reader, and a folder of another name is never opened."""
+    """Reading a pipe would block, and a folder with another name is never opened."""
     os.mkfifo(make_folder(models_dir / "bad") / "tokenizer.json")
     opened: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Missing and unusual values: which are classes, which are left out, and which are refused."""
+"""Missing and unusual values: which are classes, which are left out, and which are rejected."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def catalog(tmp_path: Path) -> Catalog:
 
 @pytest.fixture
 def divide(catalog: Catalog, tmp_path: Path) -> Divide:
-    """Counts the split of a file, and holds that the rows of the split are the same."""
+    """Counts the split of a file, and checks that the rows of the split are the same."""
 
     def divide(name: str, content: str, **options: Any) -> SplitCounts:
         (tmp_path / "datasets" / name).write_text(content, encoding="utf-8")

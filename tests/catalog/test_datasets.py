@@ -1,4 +1,4 @@
-"""Data files: which are read, which are refused with which message, and that each entry is looked up on its own."""
+"""Data files: which are read, which are refused with which message, and independent look-ups of each entry."""
 
 import gzip
 import json
@@ -286,7 +286,7 @@ def test_files_that_differ_in_their_extension_are_two_data_sets(settings: Settin
     assert entries["local:plain.csv"].short_id is None
     with pytest.raises(BadInput, match=r"may be local:plain\.csv or local:plain\.jsonl"):
         catalog.dataset("local:plain")
-    # What a run of an earlier version was launched with decides.
+    # The id that a run of an earlier version was launched with is decisive.
     for ending in ("csv", "jsonl"):
         entry = catalog.dataset(f"local:plain.{ending}")
         assert catalog.dataset("local:plain", fingerprint=entry.fingerprint) == entry

@@ -1,4 +1,4 @@
-"""Whatever is in the folder, the list works, each bad entry has a reason, and good data can be used."""
+"""With any content of the folder, the list works, each bad entry has a reason, and good data can be used."""
 
 import contextlib
 import json
@@ -49,7 +49,7 @@ def _json(value: object) -> str:
 
 @st.composite
 def contents(draw: st.DrawFn) -> bytes:
-    """Random bytes, or a table that was written in some encoding and then perhaps cut or changed."""
+    """Random bytes, or a table in some encoding that may have been truncated or changed."""
     if draw(st.booleans()):
         return draw(st.binary(max_size=200))
     data = draw(CSV | JSON_LINES).encode(draw(ENCODINGS), "replace")
@@ -63,7 +63,7 @@ def contents(draw: st.DrawFn) -> bytes:
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    """One for all examples: the demo's file is read once."""
+    """One catalogue for all examples, so that the demo's file is read only once."""
     made = Settings(data_dir=tmp_path_factory.mktemp("installation"))
     make_reviews(made.datasets_dir / "reviews.csv", rows=60)
     return Catalog(made)
@@ -71,7 +71,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 @contextmanager
 def folder_of(catalog: Catalog) -> Iterator[Path]:
-    """The folder with the good file alone, before and after."""
+    """The folder, with only the good file in it before and after."""
     folder = catalog.dataset(GOOD.id).path.parent
     yield folder
     for path in folder.iterdir():
@@ -88,7 +88,7 @@ def _if_read(entries: list[DatasetEntry]) -> list[DatasetEntry] | None:
 
 
 def check(catalog: Catalog) -> list[DatasetEntry]:
-    """What has to hold of any folder with one good file."""
+    """Checks the invariants of any folder with one good file."""
     entries = wait_for("all files to be read", lambda: _if_read(catalog.datasets()))
     assert len({entry.id for entry in entries}) == len(entries)
     for entry in entries:
@@ -114,7 +114,7 @@ def check(catalog: Catalog) -> list[DatasetEntry]:
 
 
 def counts_or_reason(catalog: Catalog, entry: DatasetEntry) -> SplitCounts | None:
-    """The split, or None where it is refused with a reason for each field."""
+    """The split, or None if it is refused with a reason for each field."""
     with contextlib.suppress(BadInput):
         return catalog.count_split(entry, DataConfig(id=entry.id), DEFAULT_TASK)
     with pytest.raises(BadInput) as refused:

@@ -1,4 +1,4 @@
-"""What the plan says about a model, compared with what transformers does with its files."""
+"""The plan's findings about a model, compared with what transformers does with its files."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The fingerprint of a model: sees what decides a run's result, and those of earlier versions still compare."""
+"""The fingerprint of a model detects changes that affect results, and compares with those of earlier versions."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def entry(folder: Path) -> ModelEntry:
 
 @pytest.mark.parametrize("name", BIG)
 def test_other_weights_of_the_same_shape_in_any_one_tensor_are_seen(folder: Path, name: str) -> None:
-    """Also when the file's time is set back."""
+    """This also holds if the file's time is reset."""
     path, before = folder / "model.safetensors", entry(folder).fingerprint
     stamp = path.stat()
     content = path.read_bytes()
@@ -92,7 +92,7 @@ def test_fingerprint_of_an_earlier_version_is_compared_in_its_format(folder: Pat
     digest.update(json.dumps(named, sort_keys=True).encode())
     stored = digest.hexdigest()
     assert entry(folder).has_fingerprint(stored)
-    (folder / "vocab.txt").write_text("\n".join(WORDS[:-1]))  # of which it knew nothing
+    (folder / "vocab.txt").write_text("\n".join(WORDS[:-1]))  # which it did not include
     assert entry(folder).has_fingerprint(stored)
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
     assert not entry(folder).has_fingerprint(stored)

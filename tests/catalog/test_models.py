@@ -1,4 +1,4 @@
-"""What the catalogue finds, read without torch from headers and files."""
+"""The models that the catalogue finds, read from headers and files without torch."""
 
 from pathlib import Path
 

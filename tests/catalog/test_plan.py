@@ -80,7 +80,7 @@ def test_planned_budget_goes_from_all_components_to_the_target(catalog: Catalog)
 
 
 def test_a_rank_pattern_fits_a_model_whose_files_lack_the_prefix(tmp_path: Path) -> None:
-    """As the demo's: its files begin at `encoder`, the wrapped classifier's names at `bert.encoder`."""
+    """As in the demo: names in the files begin with `encoder`, the wrapped classifier's with `bert.encoder`."""
     method = {"name": "control", "rank_pattern": {"bert.encoder.layer.5.output.dense": 3}}
     demo = next(one for one in presets() if one.key == "demo").config.model_dump()
     plan = make_plan(RunConfig.model_validate(demo | {"method": method}), Catalog(Settings(data_dir=tmp_path)))
@@ -265,7 +265,7 @@ def test_a_model_that_cannot_do_the_task_is_refused_before_the_start(catalog: Ca
     assert "plain" in step
     field, _, _ = refusal("local:tiny-gpt2", {"name": "causal_language_model", "form": "messages"})
     assert field == "config.task.form"
-    # transformers' class names the body otherwise than the weight files do, so nothing of it would be loaded.
+    # transformers' class has another name for the body than the weight files, so none of its weights would be loaded.
     field, message, _ = refusal("local:tiny-llama", {"name": "question_answering"})
     assert field == "config.model.id"
     assert message.startswith("is local:tiny-llama, of type llama, which can't do the task")

@@ -72,7 +72,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def compare(settings: Settings) -> Callable[..., RunPlan]:
-    """Plans a run, loads and wraps its model as a worker does, and compares what is counted."""
+    """Plans a run, loads and wraps its model as a worker does, and compares the counts."""
 
     def compare(method: dict[str, Any], model: str = "model", *, full: bool = True) -> RunPlan:
         from dynamic_rank import create_method

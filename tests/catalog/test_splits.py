@@ -102,7 +102,7 @@ def test_one_class_is_refused(make_dataset: Callable[[str], DatasetEntry]) -> No
 
 
 def parts_of(dataset: DatasetEntry, **options: object) -> SplitCounts:
-    """Counts a split, and holds that the training process splits the same rows."""
+    """Counts a split, and checks that the training process splits the same rows."""
     data = DataConfig.model_validate({"id": "x"} | options)
     counts, rows = count_split(dataset, data, DEFAULT_TASK), split(dataset, data, DEFAULT_TASK)
     assert (counts.train_rows, counts.eval_rows) == (len(rows.train), len(rows.evaluation))

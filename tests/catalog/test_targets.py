@@ -1,4 +1,4 @@
-"""The split asks the task what its targets are: numbers and lists of tags go through it like classes, without being any."""
+"""The split asks the task what its targets are: it handles numbers and lists of tags as it does classes."""
 
 import json
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Tagging(TextClassification):
 
 
 class Reading(TextClassification):
-    """Learns from its texts alone, which may be lists."""
+    """Learns only from its texts, which may be lists."""
 
     @property
     def has_target(self) -> bool:

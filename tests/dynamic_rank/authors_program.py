@@ -1,6 +1,6 @@
 """The rules of the authors' program (Mao et al., ACL 2024), from its published behaviour: NumPy, slow, independent of the library.
 
-Each function takes plain arrays and numbers. Where the program computes in float64, so does this.
+Each function takes plain arrays and numbers. Computations that the program does in float64 are also in float64 here.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The benchmark for GPUs runs, on a CPU and with tiny models, so that it works where a GPU is."""
+"""The GPU benchmark runs on a CPU with tiny models, so that it also works on a machine with a GPU."""
 
 from pathlib import Path
 

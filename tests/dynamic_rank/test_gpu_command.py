@@ -1,4 +1,4 @@
-"""`make test-gpu` needs a GPU, and says so."""
+"""`make test-gpu` reports that it needs a GPU."""
 
 import pytest
 import torch

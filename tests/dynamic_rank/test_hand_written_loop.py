@@ -58,7 +58,7 @@ class Loop:
         self.loss: Any = None
 
     def backward(self, step: int) -> None:
-        # `self.loss` still refers to the previous loss here, like the variable of a loop.
+        # `self.loss` still refers to the previous loss here, like a loop variable.
         torch.manual_seed(step)
         self.loss = self.model(**batch(seed=step), labels=labels()).loss + 0.1 * dem_loss(self.model)
         self.loss.backward()

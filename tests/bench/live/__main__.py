@@ -18,7 +18,7 @@ def _open(rows: Rows, here: Stage) -> None:
     open_long_run(rows, here, long_run(here))
 
 
-# What the database makes a difference to is measured on both.
+# Parts that depend on the database are measured on both.
 ON_BOTH: dict[str, Callable[[Rows, Stage], None]] = {"intake": intake, "viewers": many_viewers}
 ON_SQLITE: dict[str, Callable[[Rows, Stage], None]] = {
     "record": record_latency,

@@ -1,4 +1,4 @@
-"""Chromium on the run page of a stage, and what it has fetched."""
+"""Chromium on the run page of a stage, and the requests that it has made."""
 
 import json
 import shutil
@@ -73,7 +73,7 @@ class Tab:
         return {int(step): at / 1000 for step, at in stamps.items()}
 
     def heap_bytes(self) -> int:
-        """What is alive after a collection."""
+        """Bytes that are live after a garbage collection."""
         session = self.page.context.new_cdp_session(self.page)
         session.send("HeapProfiler.collectGarbage")
         used = session.send("Runtime.getHeapUsage")["usedSize"]
@@ -81,7 +81,7 @@ class Tab:
         return int(used)
 
     def compiled_bytes(self) -> int:
-        """What of the heap is code that the browser has compiled, and its bookkeeping."""
+        """Bytes of the heap that are compiled code and its bookkeeping."""
         session = self.page.context.new_cdp_session(self.page)
         parts: list[str] = []
         session.on("HeapProfiler.addHeapSnapshotChunk", lambda event: parts.append(event["chunk"]))
@@ -96,7 +96,7 @@ class Tab:
 
 @contextmanager
 def tab(stage: Stage) -> Iterator[Tab]:
-    """A signed-in page that has opened nothing yet."""
+    """A signed-in tab that has not opened a page yet."""
     with sync_playwright() as playwright:
         system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(
@@ -125,7 +125,7 @@ def _listen(opened: Tab) -> None:
         opened.requests[event["requestId"]] = Fetched(event["request"]["url"], 0)
 
     def received(event: dict[str, Any]) -> None:
-        # What a stream has brought so far; it never ends, and Chromium may not tell its compressed size.
+        # Bytes that the stream has delivered so far; it never ends, and Chromium may not report its compressed size.
         if event["requestId"] in opened.requests:
             opened.requests[event["requestId"]].bytes += event["encodedDataLength"] or event["dataLength"]
 
@@ -146,5 +146,5 @@ def settle(page: Page, seconds: float) -> None:
 
 
 def scripts_before_plotly(opened: Tab) -> int:
-    """Bytes on the wire of the scripts that the page has fetched, but Plotly's own chunk."""
+    """Bytes on the wire of the scripts that the page has fetched, except Plotly's chunk."""
     return sum(one.bytes for one in opened.requests.values() if one.url.endswith(".js") and "plotly" not in one.url)

@@ -1,4 +1,4 @@
-"""A long run, opened and dragged through: 100,000 steps, 30 metrics, 500 snapshots of 224 modules x 32."""
+"""Opening and scrubbing through a long run: 100,000 steps, 30 metrics, 500 snapshots of 224 modules x 32."""
 
 import time
 from urllib.parse import urlsplit
@@ -40,7 +40,7 @@ async (count) => {
   return took;
 }
 """.replace("HEATMAP", HEATMAP)
-# Sixty moves at sixty a second, nobody waiting: what is drawn must keep up, not queue up.
+# Sixty moves at sixty per second, without waiting in between: drawing must keep up and not queue up.
 _DRAG = """
 async (count) => {
   const heatmap = document.querySelector('HEATMAP');
@@ -61,7 +61,7 @@ async (count) => {
 
 
 def long_run(stage: Stage) -> Claim:
-    """Through `append`, as a recorder would, in larger batches."""
+    """Records a long run through `append`, as a recorder would, but in larger batches."""
     claimed = stage.running_run(modules=MODULES, width=WIDTH, total_steps=STEPS)
     every = STEPS // SNAPSHOTS
     random = np.random.default_rng(0)
@@ -97,13 +97,13 @@ def open_long_run(rows: Rows, stage: Stage, claimed: Claim) -> None:
 
 
 def _asked(opened: Tab) -> list[str]:
-    """The addresses that opening has asked for, without what is asked again and again."""
+    """The addresses requested on opening, without those that are polled."""
     urls = [one.url for one in opened.requests.values() if "/api/" in one.url and "/stream" not in one.url]
     return list(dict.fromkeys(urls))
 
 
 def _server_ms(stage: Stage, urls: list[str]) -> dict[str, float]:
-    """Median of five of each, asked again over a kept connection, gzip included."""
+    """Median of five requests of each address over a kept-alive connection, gzip included."""
     with httpx.Client(headers={"Authorization": f"Bearer {TOKEN}", "Accept-Encoding": "gzip"}) as client:
         client.get(urls[0])
         return {url: float(np.median([_ask_ms(client, url) for _ in range(5)])) for url in urls}
@@ -133,7 +133,7 @@ def _slide(rows: Rows, opened: Tab) -> None:
 
 
 def first_paint(rows: Rows, stage: Stage) -> None:
-    """The scripts that the first page and a run's page need before a chart, and how soon something shows."""
+    """The scripts that the first page and a run's page need before a chart, and the time until something is shown."""
     claimed = stage.running_run()
     with tab(stage) as opened:
         paints = []

@@ -1,4 +1,4 @@
-"""What recording costs the training thread, and how many numbers a second come through to the database."""
+"""The cost of recording in the training thread, and how many numbers per second reach the database."""
 
 import time
 
@@ -13,7 +13,7 @@ STEPS, WIDTH = 2000, 100
 
 
 def record_latency(rows: Rows, stage: Stage) -> None:
-    """Times each call of record() in a thread that sleeps between the calls, as a training step would take its time."""
+    """Times each call of record() in a thread that sleeps between the calls, like a training step."""
     claimed = stage.running_run()
     took = np.empty(CALLS)
     with stage.recorder(claimed) as recorder:

@@ -1,4 +1,4 @@
-"""Stage: a real Valkey, API and database, and runs in it whose events a benchmark makes itself through the real recorder."""
+"""Stage: a real Valkey, API and database, with runs whose events a benchmark records by the real recorder."""
 
 import base64
 import shutil
@@ -24,7 +24,7 @@ from tests.stack import Stack
 
 DATABASES = ("sqlite", "postgresql")
 _LEASE_S = 1e7
-"""No worker renews what the benchmark claims."""
+"""So long because no worker renews the benchmark's leases."""
 KINDS = ("query", "key", "value", "attention.output", "intermediate", "output", "gate")
 
 
@@ -40,7 +40,7 @@ class Stage:
         return psutil.Process(self.stack.processes["api"].pid)
 
     def running_run(self, *, modules: int = 72, width: int = 12, total_steps: int = 100_000) -> queue.Claim:
-        """A run that trains since now, with its list of modules; nobody takes its lease away."""
+        """A run that has just begun to train, with its list of modules; its lease is never taken over."""
         config = RunConfig.model_validate(CONFIG)
         config = config.model_copy(update={"training": config.training.model_copy(update={"max_steps": total_steps})})
         now = time.time()
@@ -98,7 +98,7 @@ def modules_event(modules: int, width: int, total_steps: int) -> ModulesEvent:
 def ranks_event(
     step: int, *, modules: int = 72, width: int = 12, share: float = 1.0, pruning: bool = False
 ) -> RanksEvent:
-    """A snapshot with `share` of the components live, the same for the same step."""
+    """A snapshot with the fraction `share` of the components live; deterministic for each step."""
     random = np.random.default_rng(step)
     scores = random.random((modules, width)).astype(np.float16)
     live = scores >= np.quantile(scores, 1 - share)

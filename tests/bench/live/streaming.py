@@ -1,4 +1,4 @@
-"""From a step to the client: latency with many viewers, what it costs the API, and the bytes of the stream."""
+"""From a step to the client: latency with many viewers, its cost in the API, and the bytes of the stream."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ VIEWERS, EVENTS_PER_S, SECONDS = 50, 20, 30
 
 @contextmanager
 def viewers(stage: Stage, run: str, count: int, seconds: float) -> Iterator[dict[str, Any]]:
-    """Watches from entry on; the dictionary is filled at exit."""
+    """Viewers that watch from entry on; the dictionary is filled at exit."""
     command = [sys.executable, "-m", "tests.bench.live.viewers", str(stage.stack.settings.port), run]
     process = subprocess.Popen([*command, str(count), str(seconds)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -1,8 +1,8 @@
 """The other side of the comparison, run by a Python that has the tracker: `python tracker_side.py trackio|tensorboard`.
 
-Only the standard library and the tracker. Prints one JSON line: points taken in a second (until handed over), milliseconds
-from the log call until an HTTP read shows it, and the bytes that its own page fetches while a run is watched, at its pace.
-Everything runs in a folder of its own and ends with its process id.
+Only the standard library and the tracker. Prints one JSON line: points taken in a second (until handed over),
+milliseconds from the log call until an HTTP read shows it, and the bytes that its own page fetches while a run is
+watched, at its own refresh rate. Everything runs in a separate folder, and processes are ended by their process id.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ def row(step: int) -> dict[str, float]:
 
 
 def fetch(url: str, body: object = None) -> tuple[bytes, int]:
-    """The answer and its bytes on the wire, gzip as a browser would take it."""
+    """The response and its bytes on the wire, gzipped as for a browser."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
     with urllib.request.urlopen(urllib.request.Request(url, data=data, headers=headers), timeout=120) as answer:
@@ -78,7 +78,7 @@ def intake(log: Log, finish: Callable[[], object]) -> float:
 
 
 def delays_ms(log: Callable[[int], object], seen: Callable[[], int]) -> list[float]:
-    """Each point is logged alone, then read until it shows, every 20 ms: faster than the tracker's own page would."""
+    """Logs each point alone, then reads every 20 ms until it shows, more often than the tracker's page does."""
     delays = []
     for index in range(SINGLE):
         began = time.perf_counter()
@@ -136,7 +136,7 @@ def trackio(folder: Path, port: int) -> dict[str, Any]:
     base = f"http://127.0.0.1:{port}"
 
     def refresh(run: str) -> tuple[int, int]:
-        """What its Metrics page asks for every second: the whole run. Rows and bytes."""
+        """The request that its Metrics page makes every second, for the whole run. Returns rows and bytes."""
         body = {"project": "bench", "runs": [{"run": run}], "scalar_only": True}
         text, size = fetch(f"{base}/api/get_logs_batch", body)
         answer = json.loads(text)

@@ -1,4 +1,4 @@
-"""The same numbers through RankScope and through other trackers: intake, delay until they show, bytes to watch."""
+"""The same numbers through RankScope and other trackers: intake, delay, and bytes fetched while watching."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ TRACKERS = ("trackio", "tensorboard")
 
 
 def against_trackers(rows: Rows, stage: Stage, python: Path) -> None:
-    """`python`: of an environment with the trackers. Ours is measured before each of them, on the same machine."""
+    """`python`: one that has the trackers. Ours is measured before each of them, on the same machine."""
     for tracker in TRACKERS:
         ours = _ours(stage)
         theirs = _theirs(python, tracker)

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.live.viewers PORT RUN COUNT SECONDS`: so many viewers of one run's stream, in a process of their own.
+"""`python -m tests.bench.live.viewers PORT RUN COUNT SECONDS`: COUNT viewers of a run's stream, in one process.
 
 Prints one JSON line: milliseconds from `sent` (a value of metrics events: seconds since 1970) to the client, bytes of the
 first viewer, and how many events each viewer saw.
@@ -14,11 +14,11 @@ from tests.stack import TOKEN
 
 
 class Viewer:
-    """An HTTP/1.1 client of the event stream that takes gzip, as a browser does, and looks for the time an event carries."""
+    """An HTTP/1.1 client of the event stream that takes gzip, as a browser does, and reads each event's time."""
 
     def __init__(self) -> None:
         self.bytes = 0
-        """On the wire, without the framing of chunks."""
+        """Bytes on the wire, without the framing of chunks."""
         self.events = 0
         self.delays_ms: list[float] = []
         self._unpacked = b""

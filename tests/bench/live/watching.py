@@ -47,10 +47,11 @@ def step_to_paint(rows: Rows, stage: Stage) -> None:
 
 
 def heap_over_hours(rows: Rows, stage: Stage) -> None:
-    """40,000 events, as eight hours of a run would bring, while the page watches.
+    """The heap while the page watches 40,000 events, as many as eight hours of a run produce.
 
-    In the first hour each snapshot is drawn, as it would be in life: by its end the browser has compiled most of what it
-    runs often. The later hours are hurried. What still grows is told apart: compiled code, and the page's own data.
+    In the first hour each snapshot is drawn, as in a real run: by its end the browser has compiled most of the code
+    that it runs often. The later hours are sped up. Growth is reported separately for compiled code and for the page's
+    own data.
     """
     claimed = stage.running_run(modules=72, width=12, total_steps=EVENTS)
     hour = EVENTS // HOURS

@@ -1,7 +1,7 @@
 """The runs table with 1,000 and 10,000 runs, on SQLite and PostgreSQL. `make bench-compare`.
 
-Each run has 100 values of its configuration and 30 metrics. The time of a request is that of a client on the same
-machine; that of the smallest answer shows what the machine and HTTP add to it.
+Each run has 100 values of its configuration and 30 metrics. Request times are measured by a client on the same machine;
+the time of the smallest response shows the share of the machine and HTTP.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def main() -> None:
                         else:
                             _measure(api, rows, kind, count, options.rounds)
                         if not options.smoke:
-                            rows.store()  # each part, so that a run that is cut off keeps what it has measured
+                            rows.store()  # each part, so that an interrupted run keeps its measurements
             engine.dispose()
 
 

@@ -1,7 +1,8 @@
-"""Thousands of runs in a short time: one of each setup is created as the server does it, and copied for the other seeds.
+"""Thousands of runs in a short time: one run of each setup is created as by the server, and copied for the other seeds.
 
-A copy has what lists read, but not the events. Each run has `CONFIG_FIELDS` values of its configuration and `METRICS` metrics.
-Every number is a function of the run's number, so that another tracker can be filled with the same runs (trackers.py).
+A copy has the data that lists read, but not the events. Each run has `CONFIG_FIELDS` values of its configuration and
+`METRICS` metrics. Every number is a function of the run's number, so that another tracker can be filled with the same
+runs (trackers.py).
 """
 
 import random
@@ -144,7 +145,7 @@ class _Templates:
         self._insert(ConfigValue, ("run_id", "path", "number", "text"), values)
 
     def _insert(self, kind: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """By the driver itself: a million rows through SQLAlchemy take minutes."""
+        """Uses the driver directly: a million rows through SQLAlchemy take minutes."""
         name, listed = _table(kind).name, ", ".join(columns)
         cursor = self._connection.connection.cursor()
         if self._connection.dialect.name == "sqlite":

@@ -1,7 +1,7 @@
 """The other side of the comparison, run by a Python that has the tracker: `tracker_side.py mlflow|aim RUNS_JSONL ROUNDS`.
 
-Only the standard library and the tracker. Fills it through its own API, serves it by its own server, and asks what its page
-asks. Prints one JSON line: its version, and the p95 of each question in milliseconds.
+Only the standard library and the tracker. Fills the tracker through its API, serves it with its own server, and makes
+the requests of its page. Prints one JSON line: its version, and the p95 of each question in milliseconds.
 """
 
 import contextlib
@@ -142,7 +142,7 @@ def named(answer: bytes, runs: list[dict[str, Any]]) -> int:
 
 
 def wait_until_found(count: Callable[[], int], runs: list[dict[str, Any]]) -> None:
-    """Waits until the filter finds what it should: a server may still index the runs after it has started."""
+    """Waits until the filter finds the expected runs: a server may still index them after it has started."""
     expected = min(PAGE, sum(run["config"]["method.target_rank"] == 8 for run in runs))
     deadline = time.monotonic() + INDEXED_S
     while (found := count()) < expected:

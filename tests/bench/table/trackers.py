@@ -15,7 +15,7 @@ from tests.bench.table.filling import CONFIG_FIELDS, METRICS, config_of, metrics
 
 TRACKERS = ("mlflow", "aim")
 LIMIT_S = 1200
-"""For filling and asking one of them."""
+"""Time limit for filling and querying one tracker."""
 _COLUMNS = "config.method.target_rank,config.training.learning_rate,metrics.eval_accuracy.last,metrics.eval_loss.last"
 _OURS: dict[str, dict[str, Any]] = {
     "first page": {},
@@ -69,7 +69,7 @@ def _theirs(python: Path, tracker: str, source: Path, rounds: int) -> dict[str, 
     try:
         answer, errors = process.communicate(timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
-        process.terminate()  # and it ends its server
+        process.terminate()  # and it stops its server
         process.communicate(timeout=60)
         raise RuntimeError(f"{tracker} took longer than {LIMIT_S} s; compare with fewer runs (--runs 200).") from None
     if process.returncode != 0:

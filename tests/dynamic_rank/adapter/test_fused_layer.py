@@ -203,7 +203,7 @@ def test_nothing_that_a_forward_pass_has_computed_outlives_it() -> None:
         model()
     layer = components_of(model).layers[0]
     x = torch.randn(3, layer.lora.in_features, dtype=torch.float64, device=DEVICE)
-    # As an optimizer may do it: a write to .data that leaves the tensor's version as it was.
+    # As an optimizer may do it: a write to .data that doesn't change the tensor's version.
     layer.A.data.mul_(2)
     layer.c.data.add_(1)
     expected = layer.lora.base_layer(x) + layer.scaling * x @ layer.A.T @ torch.diag(layer.c) @ layer.B.T

@@ -285,7 +285,7 @@ def test_a_model_that_was_not_wrapped_is_refused() -> None:
 def steered(actions: Any, total: int = 60, save_at: int | None = None, **options: Any) -> list[Any]:
     """A run steered by `actions` {step: [(name, *arguments)]} before that step; masks, budgets and decisions by step.
 
-    With `save_at` it goes on in a new allocator and model from the state of that step.
+    With `save_at` it continues in a new allocator and model from the state of that step.
     """
     model, config = wrapped(prune_interval=4, beta=0.7, **({"pruning_phase": "absolute"} | options))
     allocator = RankAllocator(model, config, total)

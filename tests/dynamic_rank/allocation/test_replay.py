@@ -1,4 +1,4 @@
-"""Replay: on a GPU the scores are computed by one captured graph, and are those of the kernels one by one."""
+"""Replay: on a GPU the scores are computed by one captured graph, and equal those of the separate kernels."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Ranks that are assigned before training: exact budgets, scores as a naive computation gives them, and what is refused."""
+"""Ranks that are assigned before training: exact budgets, scores equal to a naive computation, and what is refused."""
 
 import math
 import random

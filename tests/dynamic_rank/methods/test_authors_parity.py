@@ -80,7 +80,7 @@ class After(TrainerCallback):
             self.prunings.append(step)
             count = pruned_count(step, TOTAL, before.ema.size, START, END)
             assert snapshot.decision.budget == before.ema.size - count
-        # The authors prune at least one component, and all ties with it: only there the exact rule differs.
+        # The authors prune at least one component, with all its ties; the exact rule differs only there.
         offset, _ = window_offset(step, TOTAL)
         at_least_one = offset >= 0 and pruned_count(max(self.prunings or [step]), TOTAL, 36, START, END) == 0
         if self.method.config.selection == "threshold" or not (at_least_one or before.is_tied):

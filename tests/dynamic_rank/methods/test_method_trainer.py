@@ -409,7 +409,7 @@ def test_equal_final_ranks_cause_a_warning(tmp_path: Path) -> None:
 def test_mask_stays_applied_if_the_optimizer_cannot_be_compacted(tmp_path: Path) -> None:
     probe = Probe()
     _, _, warned = train(tmp_path, extra=[probe], optim="adafactor")
-    # Whether all modules end at one rank is up to the rounding of the device.
+    # Whether all modules end at the same rank depends on the rounding of the device.
     assert [code for code, _ in warned if code != "ranks_equal"] == ["compaction_unavailable"]
     assert all(sum(probe.live[step]) == 24 for step in range(10, 21))
 

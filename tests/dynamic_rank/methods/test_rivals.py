@@ -149,7 +149,7 @@ def test_a_trainer_without_the_methods_callback_is_refused(tmp_path: Path, key: 
 
 
 def test_adalora_scores_and_masks_are_those_of_pefts_allocator() -> None:
-    """Both get the same factors and gradients at every step; PEFT rounds the budget down, so it gets ours."""
+    """Both get the same factors and gradients at every step; PEFT rounds the budget down, so both use ours."""
     model, task = build()
     config = made(AdaLora, {"target_rank": 2, "prune_interval": 2}).config
     model = wrap(model, config, task)
@@ -365,8 +365,8 @@ def test_shrinking_keeps_the_strongest_singular_directions(allocation: str) -> N
     assert len(decision.pruned) == 24
     assert decision.is_final
     for pair in method.pairs:
-        # No matrix of this rank is closer (Eckart and Young). Compared with the distance and not with the matrix itself,
-        # whose directions rounding turns where two singular values are close.
+        # No matrix of this rank is closer (Eckart and Young). Compares the distance and not the matrix itself, whose
+        # directions change with rounding if two singular values are close.
         discarded = torch.linalg.svdvals(updates[pair.name].double())[pair.rank :]
         distance = torch.linalg.matrix_norm(updates[pair.name] - (pair.scaling * pair.B @ pair.A).detach())
         torch.testing.assert_close(distance.double(), torch.linalg.vector_norm(discarded), rtol=1e-4, atol=5e-5)

@@ -196,7 +196,7 @@ def test_resume_with_other_options_is_refused(tmp_path: Path, options: dict[str,
 
 
 def test_checkpoint_from_before_the_pruning_phase_resumes_with_the_options_of_its_time(tmp_path: Path) -> None:
-    """Such a checkpoint has init='paper', which is called small_random now, and no pruning_phase."""
+    """Such a checkpoint has init='paper', which is now called small_random, and no pruning_phase."""
     then = {"init": "small_random", "pruning_phase": "absolute"}
     whole = run(tmp_path / "whole", options=then)
     run(tmp_path / "cut", stop_at=5, options=then)

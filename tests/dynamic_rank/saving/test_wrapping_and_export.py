@@ -35,7 +35,8 @@ def test_wrapped_model_is_initially_bit_identical_to_the_base_model(kind: str, i
 def test_export_loads_as_plain_lora_with_the_same_logits(kind: str, layout: Layout, tmp_path: Path) -> None:
     """In float64, so that only the export affects the result: its factors are float32, as PEFT's.
 
-    In float32 the two orders of multiplication differ by what the CPU makes of them: 3e-7 to 1e-5 (Llama, AVX-512).
+    In float32 the two orders of multiplication differ by an amount that depends on the CPU: 3e-7 to 1e-5 (Llama,
+    AVX-512).
     """
     model, task = build(kind)
     model = wrap(model.double(), DynamicRankConfig(target_rank=2), task)
@@ -175,7 +176,8 @@ def test_peft_merges_and_swaps_uniform_exports_and_refuses_compact_ones(tmp_path
 
     uniform = both("uniform")
     uniform.load_adapter(tmp_path / "uniform" / "first", "copy")
-    # Merges that must give the first adapter: with nothing of the second, and with a copy that has the same signs.
+    # Merges that must produce the first adapter: with zero weight for the second, and with a copy that has the same
+    # signs.
     uniform.add_weighted_adapter(["default", "second"], [1.0, 0.0], "linear", combination_type="linear")
     uniform.add_weighted_adapter(["default", "copy"], [1.0, 1.0], "ties", combination_type="ties", density=1.0)
     for merged in ("linear", "ties"):

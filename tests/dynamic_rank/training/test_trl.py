@@ -167,7 +167,7 @@ def test_preference_training_continues_from_a_compacted_model(tmp_path: Path) ->
 
 
 def test_an_adapter_with_the_config_of_the_components_is_a_copy_of_them() -> None:
-    """What TRL does to any model: add "ref" with the config of "default", then copy each parameter by its name."""
+    """TRL adds "ref" with the config of "default" to any model, then copies each parameter by its name."""
     base, task = build()
     wrapped = wrap(base, DynamicRankConfig(target_rank=2), task)
     wrapped.add_adapter("ref", wrapped.peft_config["default"])

@@ -104,7 +104,7 @@ def one_process(folder: Path) -> None:
 
 
 def both_processes(folder: Path, port: str) -> int:
-    """Two forks with the variables that torchrun sets, after one import of the training stack: its exit code."""
+    """The exit code of two forks with the variables that torchrun sets, after one import of the training stack."""
     for name in ("transformers.trainer", "tests.dynamic_rank.tiny_models"):
         import_module(name)
     gc.freeze()
@@ -118,7 +118,7 @@ def both_processes(folder: Path, port: str) -> int:
         wait(alive)
         if any(fork.exitcode for fork in forks):
             for fork in forks:
-                fork.kill()  # the other would wait for the one that has failed
+                fork.kill()  # the other process would wait for the failed one
     return max(abs(fork.exitcode or 0) for fork in forks)
 
 

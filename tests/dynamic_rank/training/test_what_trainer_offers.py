@@ -174,7 +174,7 @@ def test_training_meets_the_exact_budget_compacts_and_exports(tmp_path: Path, fo
 def test_mask_stays_applied_for_an_optimizer_whose_state_cannot_be_compacted(tmp_path: Path, form: str) -> None:
     script = Script(form, tmp_path, optim="adafactor")
     script.trainer.train()
-    # Whether all modules end at one rank is up to the rounding of the device.
+    # Whether all modules end at the same rank depends on the rounding of the device.
     assert [code for code in script.warned if code != "ranks_equal"] == ["compaction_unavailable"]
     assert sum(int((layer.c != 0).sum()) for layer in components_of(script.model).layers) == 24
 
