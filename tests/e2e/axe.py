@@ -1,4 +1,4 @@
-"""axe-core over a page: obstacles for users of a screen reader or without a mouse."""
+"""Runs axe-core on a page: accessibility problems for users of a screen reader or without a mouse."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ _BAD = ("serious", "critical")
 
 
 def serious_issues(page: Page) -> list[str]:
-    """The rules that the page breaks seriously, each with the elements that break it."""
+    """The serious rule violations of the page, each with the elements that cause it."""
     page.evaluate(_SCRIPT.read_text(encoding="utf-8"))
     found: dict[str, Any] = page.evaluate(
         "() => axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})"

@@ -16,11 +16,11 @@ from tests.stack import Stack
 from tests.tiny import make_reviews, make_tiny_bert
 
 PATIENCE_MS, PATIENCE_S = 300_000, 300
-"""For what has to be loaded or trained first: nothing is timed here, and other work may have the cores."""
+"""For things that must be loaded or trained first: nothing is timed here, and other work may use the cores."""
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 KEEPS_SCREENSHOTS = "RANKSCOPE_SCREENSHOTS" in os.environ
-"""Set by `make screenshots`: without it nothing waits for charts to settle."""
-# Chromium asks its vendor's hosts for updates otherwise, which a closed network refuses many times over.
+"""Set by `make screenshots`: without it, no test waits for charts to finish drawing."""
+# Otherwise Chromium contacts its vendor's hosts for updates, which a closed network refuses again and again.
 QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -42,8 +42,8 @@ def tiny_stack(
 ) -> Iterator[Stack]:
     """Valkey, API and a worker in `folder`, with the model tiny-bert and the data set reviews.
 
-    Every training step takes `pace_s` longer, as of a model of some size: at three hundred steps a second, training and
-    drawing would take all cores.
+    Every training step takes `pace_s` longer, as with a larger model: at three hundred steps per second, training and
+    drawing would use all cores.
     """
     stack = Stack(folder, forked=forked, **settings)
     stack.environment |= hooked(folder.parent / "faults", pace_s=pace_s)
@@ -75,7 +75,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Console:
-    """What the page wrote to the console. Chromium logs every failed request: a test says when it causes some."""
+    """What the page wrote to the console. Chromium logs failed requests: a test declares the ones it causes."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []

@@ -1,4 +1,4 @@
-"""A run that continues as long as a test needs, without a training: its events are appended as by a worker."""
+"""A run that continues for as long as a test needs, without training: its events are appended as a worker would."""
 
 import threading
 import time
@@ -33,7 +33,7 @@ def fed_run(
 ) -> Iterator[Feeding]:
     """Takes the waiting run and appends a step with metrics and ranks every `every_s`, until the end of the block.
 
-    The first `past` steps are there at once.
+    The first `past` steps exist immediately.
     """
     engine = create_engine(stack.settings.resolved_database_url)
     bell = Doorbell(stack.settings.broker_url)

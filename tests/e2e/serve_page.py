@@ -1,4 +1,4 @@
-"""`python -m tests.e2e.serve_page FOLDER`: the API with another build of the page, as after an upgrade."""
+"""`python -m tests.e2e.serve_page FOLDER`: the API with a different build of the page, as after an upgrade."""
 
 import sys
 from pathlib import Path

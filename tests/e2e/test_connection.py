@@ -1,4 +1,4 @@
-"""What a viewer sees when the server freezes, dies, comes back or is upgraded, and how much the page asks meanwhile."""
+"""The page when the server freezes, dies, comes back or is upgraded, and how many requests it makes meanwhile."""
 
 import re
 import signal
@@ -43,7 +43,7 @@ new PerformanceObserver((list) => {
 
 @pytest.fixture
 def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
-    # What feeds the runs here never renews its lease: the server must not treat it as lost.
+    # The runs here are fed without renewing their lease: the server must not treat them as lost.
     with tiny_stack(tmp_path / "data", forked=forked, layers=2, has_worker=False, lease_s=600) as stack:
         yield stack
 
@@ -67,12 +67,12 @@ def test_a_viewer_is_notified_that_the_server_is_unreachable_and_sees_it_return(
         expect(state).to_have_attribute("data-state", "live")
         expect(banner).to_have_count(0)
 
-        # ------------------------------------------------ frozen: no connection breaks, nothing answers
+        # ------------------------------------------------ frozen: no connection breaks, but there are no responses
         stack.processes["api"].send_signal(signal.SIGSTOP)
         expect(banner).to_contain_text("Server unreachable", timeout=TOLD_WITHIN_MS)
         expect(page.get_by_test_id("health-pill")).to_contain_text(re.compile("unreachable|off"))
         expect(state).to_have_attribute("data-state", "reconnecting")
-        expect(page.get_by_test_id("rank-heatmap")).to_be_visible()  # what is known stays
+        expect(page.get_by_test_id("rank-heatmap")).to_be_visible()  # known data stays visible
         picture(page, "server-unreachable")
         # A tab that was never opened waits for its code instead of breaking.
         page.get_by_role("tab", name="Config").click()
@@ -82,7 +82,7 @@ def test_a_viewer_is_notified_that_the_server_is_unreachable_and_sees_it_return(
         steps_come(page)
         expect(state).to_have_attribute("data-state", "live")
 
-        # ------------------------------------------------ killed and started again: lists and new pages as well
+        # ------------------------------------------------ killed and restarted: lists and new pages as well
         stack.kill("api")
         expect(banner).to_contain_text("Server unreachable", timeout=TOLD_WITHIN_MS)
         page.get_by_role("tab", name="Curves").click()
@@ -100,14 +100,14 @@ def test_a_viewer_is_notified_that_the_server_is_unreachable_and_sees_it_return(
         expect(page.get_by_test_id("run-row")).to_have_count(1, timeout=PATIENCE_MS)
         expect(banner).to_have_count(0)
 
-        # ------------------------------------------------ frozen while a list is shown, and one was never read
+        # ------------------------------------------------ frozen while one list is shown, and another was never loaded
         stack.processes["api"].send_signal(signal.SIGSTOP)
         expect(banner).to_contain_text("Server unreachable", timeout=TOLD_WITHIN_MS)
         expect(page.get_by_test_id("run-row")).to_have_count(1)
         stack.processes["api"].send_signal(signal.SIGCONT)
         expect(banner).to_have_count(0, timeout=PATIENCE_MS)
 
-        # ------------------------------------------------ upgraded: the files of the page have other names
+        # ------------------------------------------------ upgraded: the page's files have other names
         page.get_by_role("link", name="watched").click()
         expect(page.get_by_test_id("rank-heatmap")).to_be_visible(timeout=PATIENCE_MS)
         first_build = _entry(page)
@@ -121,7 +121,7 @@ def test_a_viewer_is_notified_that_the_server_is_unreachable_and_sees_it_return(
         expect(page.get_by_test_id("rank-heatmap")).to_be_visible(timeout=PATIENCE_MS)
         steps_come(page)
 
-        # ------------------------------------------------ upgraded while something is written: nothing is lost
+        # ------------------------------------------------ upgraded while you are editing: nothing is lost
         page.get_by_role("tab", name="Notes").click()
         notes = page.get_by_role("textbox", name="Notes")
         notes.fill("half a sent")

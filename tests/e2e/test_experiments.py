@@ -1,4 +1,4 @@
-"""Results are imported in the browser, and their answer is read, narrowed and copied."""
+"""Results are imported in the browser; their answer is shown, narrowed and copied."""
 
 import gzip
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_a_study_is_imported_and_answered(stack: Stack, page: Page, console: Con
     assert serious_issues(page) == []
     picture(page, "experiment")
 
-    # The comparison alone needs no correction.
+    # A single comparison needs no correction.
     page.goto(f"{page.url}?task=r8&budget=2&variant=dynamic_rank+zero_b")
     expect(sentences).to_have_count(1, timeout=PATIENCE_MS)
     expect(sentences.first.locator(".verdict")).to_have_text("Better")

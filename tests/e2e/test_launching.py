@@ -1,4 +1,4 @@
-"""From a file to a model that answers, in a real browser, for four kinds of tasks; and models from a hub."""
+"""From a data file to a model's predictions, in a real browser, for four kinds of tasks; and models from a hub."""
 
 import json
 import re
@@ -27,7 +27,7 @@ PRAISE, BLAME = WORDS["fresh"], WORDS["rotten"]
 
 @dataclass(frozen=True)
 class Job:
-    """A file whose columns have names that say nothing, and how a run on it is launched and tried."""
+    """A file with meaningless column names, and how a run on it is launched and tried."""
 
     task: str
     model: str
@@ -167,7 +167,7 @@ def _upload(page: Page, folder: Path) -> None:
 
 
 def _launch(page: Page, name: str, job: Job) -> str:
-    """Maps the columns, looks at what the form says about them, and launches."""
+    """Maps the columns, checks the form's messages about them, and launches."""
     page.get_by_role("link", name="Data", exact=True).click()
     page.get_by_role("link", name=f"{name}.").click()
     page.get_by_role("link", name="New run with this data").click()

@@ -31,7 +31,7 @@ CONFIG: dict[str, Any] = {
         "checkpoint_every": 50,
     },
 }
-# Prunes some components in its first hundred steps, and trains for as long as anybody watches.
+# Prunes some components in its first hundred steps, and trains for as long as the test watches.
 LONG = CONFIG | {
     "method": CONFIG["method"]
     | {
@@ -47,7 +47,8 @@ LONG = CONFIG | {
 
 @pytest.fixture
 def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
-    # Half of the lease without a sign of life is late. Ten steps a second: each costs the page as much as the training.
+    # A run is late after half of the lease without a heartbeat. Ten steps per second: each costs the page as much as
+    # the training.
     with tiny_stack(tmp_path / "data", forked=forked, layers=3, lease_s=24, pace_s=0.1, hardware_every_s=1) as stack:
         yield stack
 
@@ -68,11 +69,11 @@ def test_every_part_of_the_live_view_works(stack: Stack, page: Page, console: Co
     with stack.client() as client:
         wait_for("the short run to be done", lambda: client.run(short)["status"] == "done", deadline_s=PATIENCE_S)
 
-    # Tabs of one page where possible: a page that is loaded anew compiles Plotly anew.
+    # Use tabs of one page where possible: a page that is reloaded compiles Plotly again.
     page.goto(f"{stack.url}/runs/{short}")
     _takeaway(stack, page)
     _try_it(page)
-    # The ranks come late: the page draws them with every step that it waits.
+    # The ranks arrive late: the page draws them with all steps that arrived in the meantime.
     page.goto(f"{stack.url}/runs/{live}?tab=log")
     _log(page)
     _hardware_and_config(page)
@@ -118,7 +119,7 @@ def _ranks_in_time(page: Page) -> None:
 
 
 def _module(stack: Stack, page: Page, run: str) -> None:
-    """A module that lost components opens by keyboard, with a sentence on each."""
+    """A module that lost components can be opened by keyboard, and has a sentence about each."""
     with stack.client() as client:
         lines = wait_for(
             "a component to be pruned",
@@ -143,7 +144,7 @@ def _module(stack: Stack, page: Page, run: str) -> None:
 
 
 def _curves(stack: Stack, page: Page) -> None:
-    """A run with more points than are drawn, to which more come."""
+    """A run with more points than are drawn, while more arrive."""
     with stack.client() as client:
         run = client.launch(LONG, name="long run")["id"]
     with fed_run(stack, run, past=1200):
@@ -174,7 +175,7 @@ def _live_curves(page: Page) -> None:
 
 
 def _zoom(page: Page, curve: Locator) -> None:
-    """A stretch of a long curve is drawn with every point of it; a button or a double click takes it back."""
+    """A zoomed section of a long curve is drawn with all its points; a button or a double click resets the zoom."""
     assert number(curve, "data-points") > 1000
     expect(curve).to_contain_text("minima, maxima and NaN are kept")
     area = curve.locator(".nsewdrag").first
@@ -200,7 +201,7 @@ def _zoom(page: Page, curve: Locator) -> None:
     wait_for("the whole curve", lambda: _first_step(curve) < 100, deadline_s=10)
 
     _zoom_in(page, curve, area)
-    segment(page, "Horizontal axis", "Progress")  # which has no such steps
+    segment(page, "Horizontal axis", "Progress")  # which doesn't have these steps
     expect(curve).to_contain_text("minima, maxima and NaN are kept")
     expect(zoom_out).to_have_count(0)
     wait_for("the whole curve by progress", lambda: _first_step(curve) < 0.001, deadline_s=10)
@@ -209,7 +210,7 @@ def _zoom(page: Page, curve: Locator) -> None:
 
 
 def _save(page: Page, curve: Locator) -> None:
-    """A curve as a picture, and every point of it as a table."""
+    """A curve is saved as a picture, and all its points as a table."""
     for item, beginning in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"metric,step,time,value\r\ngrad_norm,1,")):
         curve.get_by_role("button", name="Export Gradient norm").click()
         with page.expect_download() as waiting:
@@ -314,7 +315,7 @@ def _notes(page: Page) -> None:
 def _health(stack: Stack, page: Page) -> None:
     """A frozen worker and training are late; the page reports it, and removes the report afterwards."""
     expect(page.get_by_test_id("run-status")).to_contain_text("pruning", timeout=PATIENCE_MS)
-    tab(page, "Config")  # where nothing is drawn meanwhile
+    tab(page, "Config")  # where nothing is drawn in the meantime
     worker = psutil.Process(stack.processes["test-worker"].pid)
     still = [worker, *worker.children(recursive=True)]
     for process in still:

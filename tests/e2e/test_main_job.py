@@ -1,4 +1,4 @@
-"""The main job in a real browser, on the real stack: launch, watch, survive, stop, compare, take the adapter away."""
+"""The main job in a real browser, on the real stack: launch, watch, survive, stop, compare, download."""
 
 import zipfile
 from collections.abc import Iterator
@@ -51,10 +51,10 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Shows the page dark and narrow, then light and wide; `make screenshots` keeps a picture of each combination.
+    """Shows the page dark and narrow, then light and wide; `make screenshots` saves a picture of each combination.
 
-    Always shown, because a console error in any of them fails the test; kept on demand, because charts redraw after a
-    change of size without saying when they are done. Each change costs a second of computing.
+    They are always shown, because a console error in any of them fails the test, but saved only on demand, because
+    charts redraw after a change of size without reporting when they are done. Each change costs a second of CPU time.
     """
     narrow, wide = (390, 844), (1440, 1000)
     shown = [(True, narrow), (True, wide), (False, narrow), (False, wide)]
@@ -62,7 +62,7 @@ def picture(page: Page, name: str) -> None:
         scheme: Literal["dark", "light"] = "dark" if is_dark else "light"
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": height})
-        page.screenshot(clip=_PIXEL)  # waits for a frame, also on a page that forbids scripts, as the report does
+        page.screenshot(clip=_PIXEL)  # waits for a frame, even on a page that forbids scripts, such as the report
         if KEEPS_SCREENSHOTS:
             page.wait_for_timeout(400)
             page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}-{width}.png", full_page=True)
@@ -84,7 +84,7 @@ def test_user_launches_watches_compares_and_downloads(
     console.expects_failed_requests = False
     picture(page, "runs-empty")
 
-    # ------------------------------------------------ launch by the form; its errors are the API's
+    # ------------------------------------------------ launch from the form, which shows the API's errors
     page.goto(f"{stack.url}/new")
     choose(page, "Model", "local:tiny-bert")
     choose(page, "Data set", "local:reviews")
@@ -113,7 +113,7 @@ def test_user_launches_watches_compares_and_downloads(
     wait_for("ranks to be pruned on the page", lambda: number(heatmap, "data-live") < start)
     expect(slider).to_be_visible()
 
-    # ------------------------------------------------ a reload in mid-run goes on from the history
+    # ------------------------------------------------ a reload during the run continues from the history
     before = number(heatmap, "data-step")
     page.reload()
     expect(heatmap).to_be_visible()
@@ -121,7 +121,7 @@ def test_user_launches_watches_compares_and_downloads(
     wait_for("the heatmap to go on after the reload", lambda: number(heatmap, "data-step") > before)
     expect(page.get_by_test_id("connection-state")).to_have_attribute("data-state", "live")
 
-    # ------------------------------------------------ the API dies and comes back; the run does not notice
+    # ------------------------------------------------ the API dies and comes back; the run is not affected
     console.expects_failed_requests = True
     stack.kill("api")
     expect(page.get_by_test_id("connection-state")).to_have_attribute("data-state", "reconnecting")
@@ -169,7 +169,7 @@ def test_user_launches_watches_compares_and_downloads(
     download.value.save_as(archive)
     check_adapter(stack, run_id, archive, tmp_path / "adapter")
 
-    # ------------------------------------------------ a fork of it, as it is proposed
+    # ------------------------------------------------ a fork of it, with the suggested settings
     page.get_by_test_id("fork-run").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("Steps", exact=True)).to_have_value(str(STEPS + STEPS // 2))
@@ -178,7 +178,7 @@ def test_user_launches_watches_compares_and_downloads(
     dialog.get_by_test_id("fork-submit").click()
     expect(page.get_by_test_id("forked-from")).to_be_visible()
 
-    # ------------------------------------------------ which is stopped by one button, or without saving after a question
+    # ------------------------------------------------ stopped by one button, or without saving once confirmed
     with stack.client() as client:
         fork = page.url.split("?")[0].rsplit("/", 1)[-1]
         wait_for("the fork to train", lambda: client.run(fork)["status"] == "running", deadline_s=PATIENCE_S)
@@ -188,7 +188,7 @@ def test_user_launches_watches_compares_and_downloads(
     page.get_by_test_id("stop-run").click()
     expect(page.get_by_test_id("run-status")).to_have_text("stopped", timeout=PATIENCE_MS)
 
-    # ------------------------------------------------ what happened, in order
+    # ------------------------------------------------ the run's history, in order
     with stack.client() as client:
         for one in (run_id, other):
             numbers = [event["seq"] for event in client.watch(one)]
@@ -200,7 +200,7 @@ def test_user_launches_watches_compares_and_downloads(
 
 
 def check_adapter(stack: Stack, run_id: str, archive: Path, folder: Path) -> None:
-    """The downloaded adapter on the base model gives the logits of the trained model, as its last checkpoint has it."""
+    """The downloaded adapter on the base model gives the logits of the trained model in its last checkpoint."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForSequenceClassification, AutoTokenizer

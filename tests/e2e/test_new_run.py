@@ -1,4 +1,4 @@
-"""The form and the runs table in a real browser: the form launches what it shows, and no edit is lost without a question."""
+"""The form and the runs table in a real browser: the form launches what it shows, and asks before an edit is lost."""
 
 import re
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def test_yaml_that_is_not_valid_stops_the_launch_on_every_tab(form: Page, stack:
     expect(form.get_by_test_id("launch-run")).to_be_disabled()
     form.get_by_label("Name", exact=True).fill("an edit elsewhere changes nothing about that")
     expect(form.get_by_test_id("launch-run")).to_be_disabled()
-    # What was typed is still there, and fixing it is enough.
+    # The typed text is still there, and fixing it is enough.
     form.get_by_role("button", name="Fix the YAML").click()
     assert form.get_by_label("Configuration as YAML").input_value().endswith("oops: [")
     form.get_by_label("Configuration as YAML").fill(
@@ -110,7 +110,7 @@ def test_leaving_with_edits_needs_confirmation_by_link_back_and_reload(form: Pag
     form.get_by_role("link", name="New run").first.click()
     expect(form.get_by_label("Name", exact=True)).to_have_value("")
     expect(form.get_by_test_id("restored")).to_have_count(0)
-    # Nothing was edited: nothing is asked.
+    # Without an edit, there is no confirmation.
     form.get_by_role("link", name="Runs", exact=True).first.click()
     expect(form.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
 
@@ -126,7 +126,7 @@ def test_a_preset_asks_before_it_replaces_edits(form: Page) -> None:
     form.locator("[data-preset=lora]").click()
     dialog.get_by_role("button", name="Use the preset").click()
     expect(form.get_by_label("Rank", exact=True)).to_have_value("4")
-    # A preset on a preset loses nothing.
+    # Switching from one preset to another loses no edits.
     form.locator("[data-preset=full]").click()
     expect(dialog).to_have_count(0)
     expect(form.get_by_label("Learning rate", exact=True)).to_have_value("5e-5")
@@ -263,7 +263,7 @@ def test_runs_are_filtered_labelled_archived_and_grouped(stack: Stack, page: Pag
     rows.first.get_by_role("checkbox").check()
     page.get_by_role("button", name="Archive").click()
     expect(rows).to_have_count(3)
-    # The first notification is that of the tags.
+    # The first notification is about the tags.
     page.get_by_role("alert").filter(has_text="archived").get_by_role("button", name="Undo").click()
     expect(rows).to_have_count(4)
 

@@ -1,4 +1,4 @@
-"""The Ranks tab on a real run: time, colour, order, one module, the table, and what can be taken away."""
+"""The Ranks tab on a real run: time, colour, order, one module, the table, and exports."""
 
 import json
 from collections.abc import Iterator
@@ -101,7 +101,7 @@ def test_user_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp_pat
     picture(page, "module-drawer")
     page.keyboard.press("Escape")
 
-    # ------------------------------------------------ what is seen, to take away
+    # ------------------------------------------------ exports of the current view
     for item, beginning in (
         ("PNG", b"\x89PNG"),
         ("SVG", b"<svg"),

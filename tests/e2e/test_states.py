@@ -1,4 +1,4 @@
-"""What you see and do when a run waits, is steered, dies, fails and is forked: on the real stack."""
+"""What you see and do when a run waits, is steered, dies, fails and is forked, on the real stack."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
 
 
 def fail(stack: Stack, run_id: str) -> None:
-    """Ends the run as a worker does whose child ran out of GPU memory."""
+    """Ends the run like a worker whose child ran out of GPU memory."""
     engine = create_engine(stack.settings.resolved_database_url)
     with writing(engine) as session:
         claim = queue.claim_next(session, worker="gpu-host", has_gpu=False, lease_s=60, now=time.time())
@@ -120,7 +120,7 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
     expect(status).to_have_text("queued, #3")
     picture(page, "state-queued")
 
-    # ------------------------------------------------ a run that waits is edited
+    # ------------------------------------------------ a waiting run is edited
     page.goto(f"{stack.url}/runs/{second}")
     expect(status).to_have_text("queued, #4")
     page.get_by_test_id("edit-run").click()
@@ -131,7 +131,7 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
     with stack.client() as client:
         assert client.run(second)["total_steps"] == 30_000
 
-    # ------------------------------------------------ it starts, writes a checkpoint for as long as we hold it, trains
+    # ------------------------------------------------ it starts, is held while it writes a checkpoint, then trains
     written = order(
         tmp_path / "faults", first, 1, module="rankscope_worker.child.checkpoint", function="_hash", call=1, do="wait"
     )
@@ -169,7 +169,7 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
     picture(page, "state-resuming")
     expect(status).to_have_text("pruning", timeout=PATIENCE_MS)
 
-    # ------------------------------------------------ its process dies: it continues, with the replaced part as a ghost
+    # ------------------------------------------------ its process dies: it continues; the replaced part can be shown
     with stack.client() as client:
         wait_for("some steps after a checkpoint", lambda: client.run(first)["step"] % 100 > 20, deadline_s=PATIENCE_S)
         kill_child(stack, first)
@@ -183,7 +183,7 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
     expect(page.locator(".legendtext").filter(has_text="attempt 2, replaced").first).to_be_visible()
     picture(page, "run-resumed")
 
-    # ------------------------------------------------ its host goes dark: no worker is left to notice it, the server does
+    # ------------------------------------------------ its host fails: the server notices, because no worker is left
     stack.kill("test-worker")
     expect(status).to_have_text("interrupted, #1 in queue", timeout=PATIENCE_MS)
     picture(page, "state-worker-lost")

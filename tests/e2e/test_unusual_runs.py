@@ -1,4 +1,4 @@
-"""What most runs never show: two stacks, a loss that becomes NaN, and a log of 100 MB, on real runs in the browser."""
+"""Unusual runs, trained for real and shown in the browser: two stacks, a loss that becomes NaN, and a log of 100 MB."""
 
 import re
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
 
 
 def _make_overflowing(model: Path, data: Path) -> None:
-    """A BERT whose embedding of unknown words overflows in its first norm, and texts of which few have unknown words."""
+    """A BERT whose embedding of unknown words overflows in its first norm, and texts that rarely have unknown words."""
     weights = make_tiny_bert(model, layers=1) / "model.safetensors"
     tensors = load_file(weights)
     tensors["bert.embeddings.word_embeddings.weight"][1] = 1e30
@@ -105,9 +105,9 @@ def _encoder_and_decoder(stack: Stack, page: Page, run: str) -> None:
 
 
 def _long_log(stack: Stack, page: Page, run: str) -> None:
-    """A log of 60 MB that still grows opens at its end, and costs the lines that are seen.
+    """A log of 60 MB that is still growing opens at its end, and only the visible lines are loaded.
 
-    From 64 MiB on the worker would cut it, and what is written meanwhile may be lost.
+    From 64 MiB on, the worker would truncate it, and lines written in the meantime may be lost.
     """
     log = stack.settings.attempt_dir(run, 1) / "log.txt"
     with log.open("ab") as file:
