@@ -1,1 +1,1 @@
-"""The fault harness: runs the real stack, breaks it at random moments, and holds what must never be lost. `make faults`."""
+"""The fault harness: runs the real stack, breaks it at random moments, and checks its guarantees. `make faults`."""

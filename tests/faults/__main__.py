@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def _play(row: Row, harness: Harness, numbers: Sequence[int]) -> Result:
-    """The row's result; a row that breaks down itself counts as a lost run, and the next row follows."""
+    """The row's result; a row that itself fails counts as a lost run, and the next row follows."""
     try:
         return row.play(harness, numbers)
     except Exception:
@@ -63,7 +63,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _tell(rows: Rows, row: Row, result: Result, seed: int) -> None:
-    """The row's figures: what was done, which falls short if it was less than the table's, and each kind of breach."""
+    """The row's figures: the number of faults, which must reach the table's, and each kind of breach."""
     what = ", ".join(f"{count} x {fault}" for fault, count in sorted(result.faults.items()))
     against = f"{what}; seed {seed}"
     done = {"faults": float(sum(result.faults.values())), "runs": result.runs, "minutes": result.seconds / 60}

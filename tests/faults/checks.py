@@ -1,4 +1,4 @@
-"""What must hold of every run, however it was treated. Each breach is named; no breach is the limit of every row."""
+"""Invariants of every run under any fault. Each breach is named; the limit of every row is no breach."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ KINDS: dict[Kind, str] = {
     "leak": "processes, file handles, leases or memory that were left over",
 }
 ALWAYS: tuple[Kind, ...] = ("lost run", "difference", "event", "executor", "viewer")
-"""Held of every run of every row."""
+"""Checked for every run of every row."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Breach:
 
 
 def check_run(installation: Installation, run_id: str, undisturbed: Trace | None) -> list[Breach]:
-    """Every breach of a run that should be done by now. `undisturbed`: the trace that it must have left."""
+    """Every breach of a run that should be done by now. `undisturbed`: the trace that it must have."""
     run = installation.run(run_id)
     found: list[Breach] = []
     if run.status != RunStatus.done:
@@ -66,8 +66,8 @@ def _event_breaches(recorded: list[dict[str, Any]], last_seq: int) -> list[str]:
     for before, after in pairwise(event["attempt"] for event in recorded):
         if after < before:
             found.append(f"attempt {before} was followed by a write of attempt {after}")
-    # Within an attempt every point is made once: a late writer or a batch written twice shows here. What is measured of
-    # hardware metrics are recorded by time: a step that waits for the database has several.
+    # Within an attempt every point is recorded once, so a late writer or a batch written twice shows here. Hardware
+    # metrics are recorded by time: a step that waits for the database has several points.
     points = Counter(
         (event["attempt"], name, event["step"], event["time"] if is_machine_metric(name) else None)
         for event in recorded

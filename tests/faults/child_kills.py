@@ -16,7 +16,7 @@ _COMPACTED = ("compacted", "accumulated")
 
 
 def child_kills(harness: Harness, numbers: Sequence[int]) -> Result:
-    """The case's number says the moment: four kinds in turn."""
+    """The case's number determines the moment: four kinds in turn."""
     with harness.installation(workers=2, slots=2) as installation:
         return harness.play("child", installation, numbers, _kill, at_a_time=4, subjects=_COMPACTED)
 
@@ -70,18 +70,18 @@ MOMENTS: list[Callable[[Case], str | None]] = [
 
 
 def _kill_when(case: Case, is_moment: Callable[[], str | None], delay_s: float) -> str | None:
-    """Kills once the moment is there, and sure to be: the child is held still while that is looked up."""
+    """Kills the child at the moment, which is confirmed while the child is suspended."""
     child = case.installation.child(case.run_id)
     try:
         while child is not None and child.is_running():
             if is_moment():
-                time.sleep(delay_s)  # to land anywhere within it
+                time.sleep(delay_s)  # so that the kill can hit any part of it
                 hold_still(child)
                 if found := is_moment():
                     child.kill()
                     return found
                 child.resume()
-            time.sleep(0.001)  # nothing tells of a file that is being written
+            time.sleep(0.001)  # polls, because nothing signals that a file is being written
     except psutil.NoSuchProcess:
         return None
     return None

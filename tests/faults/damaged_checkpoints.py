@@ -24,12 +24,12 @@ def damaged_checkpoints(harness: Harness, numbers: Sequence[int]) -> Result:
 
 
 def make_damage(found: list[Breach]) -> Disturb:
-    """A fault that adds to `found` what the resumed run did not notice."""
+    """Returns a fault that adds any damage that the resumed run did not notice to `found`."""
     return lambda case: _damage(case, found)
 
 
 def _damage(case: Case, found: list[Breach]) -> str | None:
-    """Holds the child still, damages its newest checkpoint (or all but one, or all), and kills it."""
+    """Suspends the child, damages its newest checkpoint (or all but one, or all), and kills it."""
     chance = case.chance
     if not case.reaches(chance.randint(14, STEPS - 15)) or (child := case.installation.child(case.run_id)) is None:
         return None
@@ -70,7 +70,7 @@ def step_of(path: Path) -> int:
 
 def _damage_one(checkpoint: Path, damage: Callable[[Path, Random], None], chance: Random) -> str:
     files = sorted(path for path in checkpoint.iterdir() if path.is_file())
-    # The manifest as often as all others together: it is what everything else is judged by.
+    # Choose the manifest as often as all other files together, because they are verified by it.
     chosen = checkpoint / MANIFEST if chance.random() < 0.5 else chance.choice(files)
     damage(chosen, chance)
     return f"{checkpoint.name}/{chosen.name}"

@@ -1,4 +1,4 @@
-"""PostgreSQL restarted under running training, in order and by a crash; SQLite locked by somebody for ten seconds."""
+"""PostgreSQL restarted during training, cleanly and by a crash; SQLite locked by another process for ten seconds."""
 
 import importlib
 import os
@@ -36,7 +36,7 @@ class Postgres:
         return make_url(self._server.get_uri()).set(database="faults").render_as_string(hide_password=False)
 
     def restart(self, mode: str) -> None:
-        """`fast`: sessions are broken off, then it ends in order. `immediate`: as by a crash; it recovers from its log."""
+        """`fast`: aborts sessions, then shuts down cleanly. `immediate`: like a crash; it recovers from its log."""
         with self._restarting:
             self._execute(
                 "pg_ctl",
@@ -75,7 +75,7 @@ def postgres_restarts(harness: Harness, numbers: Sequence[int]) -> Result:
 
 
 def sqlite_locks(harness: Harness, numbers: Sequence[int]) -> Result:
-    """Longer than the lease: whoever could not renew it in that time must not lose or double anything."""
+    """Locks longer than the lease: a worker that can't renew it in that time must not lose or duplicate anything."""
     with harness.installation(workers=2, slots=2) as installation:
         return harness.play("sqlite", installation, numbers, _lock, at_a_time=4)
 

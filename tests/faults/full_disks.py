@@ -1,4 +1,4 @@
-"""The disk is full when a checkpoint is to be written: a small separate file system, or else an injected error."""
+"""The disk is full when a checkpoint is to be written: a small separate file system, or otherwise an injected error."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ _SIZE_MIB = 32
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[bool]:
-    """A file system of a few MiB at `folder`; yields False where this user may not mount one."""
+    """A file system of a few MiB at `folder`; yields False if this user may not mount one."""
     folder.mkdir(exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE_MIB}m", "none", str(folder)]
     may_mount = os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -52,14 +52,14 @@ def full_disks(harness: Harness, numbers: Sequence[int]) -> Result:
 
 
 def _fill(case: Case, found: list[Breach]) -> str | None:
-    """Leaves less space than a checkpoint needs, until the run has reported it."""
+    """Leaves less space than a checkpoint needs until the run has reported it."""
     filler = case.installation.settings.runs_dir / "filler"
     if not case.reaches(case.chance.randint(8, STEPS - 20)):
         return None
     child = case.installation.child(case.run_id)
     if child is None or (newest := _hold_between_checkpoints(case, child)) is None:
         return None
-    # The last step saves in any case: from here on a checkpoint must fail.
+    # The last step always saves, so a checkpoint must fail after this point.
     size = sum(path.stat().st_size for path in newest.iterdir())
     room = case.chance.randrange(size)
     with filler.open("wb") as file:
@@ -73,9 +73,9 @@ def _fill(case: Case, found: list[Breach]) -> str | None:
 
 
 def _hold_between_checkpoints(case: Case, child: psutil.Process) -> Path | None:
-    """Suspends the child where it neither writes a checkpoint nor takes an old one away, which would make room.
+    """Suspends the child while it neither writes a checkpoint nor deletes an old one, which would free space.
 
-    Returns its newest checkpoint; None when the training ends before.
+    Returns its newest checkpoint; None if the training ends before that.
     """
     folder = case.installation.attempt_folder(case.run_id, 1)
     try:
@@ -83,11 +83,12 @@ def _hold_between_checkpoints(case: Case, child: psutil.Process) -> Path | None:
             hold_still(child)
             newest = next(iter(published(folder)), None)
             is_saving = any((folder / "checkpoints" / ".writing").glob("checkpoint-*"))
-            # A step is recorded after the save of the one before, and the taking away of old ones, is over.
+            # A step is recorded after the previous step's save, including the deletion of old checkpoints, has
+            # finished.
             if newest and not is_saving and step_of(newest) < case.viewer.step < STEPS:
                 return newest
             child.resume()
-            time.sleep(0.01)  # nothing tells of a file that is being written
+            time.sleep(0.01)  # polls, because nothing signals that a file is being written
     except psutil.NoSuchProcess:
         return None
     return None
@@ -126,7 +127,7 @@ def _look_at_what_is_left(case: Case, newest: Path, found: list[Breach], told: s
             verify(path)
         except DamagedCheckpoint as error:
             if not path.exists():
-                continue  # taken away as an old one, while it was looked at
+                continue  # deleted as an old one while it was being verified
             found.append(Breach("checkpoint", case.run_id, f"{path.name} is damaged: {error}"))
     if told not in ("checkpoint_failed", "disk_full"):
         found.append(Breach("checkpoint", case.run_id, f"the full disk was told as {told}"))

@@ -1,7 +1,8 @@
-"""Harness: plays the cases of a row against an installation, several at a time, and writes down what was done and what broke.
+"""Harness: plays the cases of a row against an installation, several at a time, and records faults and breaches.
 
-Everything random comes from the seed, the row and the number of the case, so that `--seed S --only ROW:NUMBER` plays one
-case again with the same configuration and the same fault. (The microsecond at which a signal lands is the machine's.)
+Everything random comes from the seed, the row and the number of the case, so that `--seed S --only ROW:NUMBER` plays
+one case again with the same configuration and the same fault. (The exact time at which a signal arrives still depends
+on the machine.)
 """
 
 import json
@@ -24,14 +25,14 @@ from tests.faults.viewers import Viewer
 from tests.forked_commands import ForkedCommands
 
 NOTHING = "nothing"
-"""What a fault is called that leaves its run alone, on purpose."""
+"""The name of a fault that deliberately doesn't affect its run."""
 _TRIES = 4
-"""A run can be over before its fault comes; then the case is played again."""
+"""A run can end before its fault occurs; then the case is repeated."""
 
 
 @dataclass
 class Case:
-    """One run and the fault that it gets. `chance` decides everything random about it."""
+    """One run and its fault. `chance` is the source of all randomness in it."""
 
     row: str
     number: int
@@ -45,32 +46,32 @@ class Case:
         return self.installation.viewers[self.run_id][0]
 
     def reaches(self, step: int) -> bool:
-        """Waits until step `step` has been recorded; False when the run ends before."""
+        """Waits until step `step` has been recorded; False if the run ends before that."""
         return self.viewer.wait_for(lambda event: event.get("step", -1) >= step, DEADLINE_S) is not None
 
 
 Disturb = Callable[[Case], str | None]
-"""Breaks something while the case's run is in progress; None when it came too late, else what it broke: `WHAT; WHAT: details`."""
+"""Breaks something during the case's run; None if it came too late, else what it broke: `WHAT; WHAT: details`."""
 
 
 @dataclass
 class Result:
-    """What a row did and found."""
+    """The faults and the findings of a row."""
 
     row: str
     faults: Counter[str] = field(default_factory=Counter)
-    """What was broken -> how often."""
+    """Fault -> number of times."""
     runs: int = 0
     kinds: list[Kind] = field(default_factory=lambda: list(ALWAYS))
-    """Of what the row tells figures."""
+    """Kinds of breaches that the row reports figures about."""
     breaches: list[Breach] = field(default_factory=list)
     figures: list[tuple[str, float, float | None, str, str]] = field(default_factory=list)
-    """Of this row alone: figure, value, limit (None: it only tells), unit, against."""
+    """Figures of only this row: figure, value, limit (None: informative only), unit, against."""
     seconds: float = 0.0
 
 
 class Harness:
-    """`folder` is for everything that is made; `journal` gets one JSON line for each case."""
+    """`folder` is for all files; `journal` gets one JSON line for each case."""
 
     def __init__(self, folder: Path, seed: int, forked: ForkedCommands | None = None) -> None:
         self.folder, self.seed, self._forked = folder, seed, forked
@@ -78,7 +79,7 @@ class Harness:
         self.undisturbed: dict[str, Trace] = {}
         self.journal = folder / "journal.jsonl"
         self.breaches = 0
-        """Of all cases so far."""
+        """Number in all cases so far."""
         self._installations = 0
 
     def chance(self, row: str, number: int) -> Random:
@@ -93,7 +94,7 @@ class Harness:
         try:
             yield made.start(workers, slots)
         except BaseException:
-            made.close()  # its folder stays, to be looked into
+            made.close()  # its folder is kept for inspection
             raise
         if self.breaches > breaches_before:
             made.close()
@@ -101,7 +102,7 @@ class Harness:
             made.discard()
 
     def train_undisturbed(self, installation: Installation, subjects: Sequence[str] = tuple(SUBJECTS)) -> Result:
-        """The reference: each subject once, by the same stack, with nothing broken. It is held to the same checks."""
+        """The reference: trains each subject once, on the same stack without faults. The same checks apply."""
         result, began = Result("undisturbed"), time.monotonic()
         launched = {subject: installation.launch(SUBJECTS[subject]) for subject in subjects}
         for subject, run_id in launched.items():
@@ -142,7 +143,7 @@ class Harness:
         return result
 
     def play_case(self, case: Case, disturb: Disturb, viewers: Sequence[int | None], result: Result) -> bool:
-        """Launch, disturb, wait for the end, check, write down. False when the fault came too late to be one."""
+        """Launch, disturb, wait for the end, check, write down. False if the fault came too late to have an effect."""
         done: str | None = None
         try:
             case.run_id = case.installation.launch(SUBJECTS[case.subject], viewers=viewers)

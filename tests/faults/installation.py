@@ -1,4 +1,4 @@
-"""Installation: one whole RankScope under faults. Valkey, API and workers, with the means to kill, freeze and restart each."""
+"""Installation: a complete RankScope under faults. It can kill, freeze and restart Valkey, the API and workers."""
 
 import contextlib
 import os
@@ -28,13 +28,13 @@ from tests.forked_commands import ForkedCommand
 from tests.stack import TOKEN, Stack, wait_for
 
 DEADLINE_S = 600.0
-"""Ends what hangs. Nothing is timed here, and other work may have the cores for minutes."""
+"""Ends hanging processes. Nothing is timed here, and other work may use the cores for minutes."""
 _TAIL_LINES = 60
-"""Of each log in a description."""
+"""Lines of each log in a description."""
 
 
 class Installation(Stack):
-    """In `folder`; models and data sets are those of `catalogue`, shared by all installations of one harness.
+    """`catalogue`: models and data sets, which all installations of a harness share.
 
     `broker_database`: the one of Valkey's databases that the API uses; workers use 0.
     """
@@ -76,7 +76,7 @@ class Installation(Stack):
         return self
 
     def launch(self, config: dict[str, Any], *, viewers: Sequence[int | None] = (None,), priority: int = 0) -> str:
-        """Queues a run and opens its viewers; a number is after how many events a viewer leaves and comes back."""
+        """Queues a run and opens its viewers, each of which reconnects after this number of events."""
         body = {"config": config, "priority": priority}
 
         def post() -> str | None:
@@ -86,17 +86,17 @@ class Installation(Stack):
             except ApiError as error:
                 if error.problem.get("status") != 503:
                     raise
-                return None  # the database is away: nothing was stored
+                return None  # the database is unavailable: nothing was stored
 
         run_id = wait_for("the run to be accepted", post, deadline_s=DEADLINE_S, every_s=0.5)
         assert run_id is not None
         self.viewers[run_id] = [Viewer(self.url, run_id, leave_after=leave_after) for leave_after in viewers]
         return run_id
 
-    # ------------------------------------------------------------ looking
+    # ------------------------------------------------------------ observing
 
     def run(self, run_id: str) -> Run:
-        """The run's row as it is now; waits for a database that is away."""
+        """The run's current row; waits for an unavailable database."""
 
         def read() -> Run:
             with reading(self.engine) as session:
@@ -162,21 +162,21 @@ class Installation(Stack):
         return "\n".join(parts)
 
     def _forked_processes(self) -> Iterator[psutil.Process]:
-        """Those whose environment is not theirs for the kernel."""
+        """Forked processes, for which the kernel reports the environment of their parent."""
         for process in self.processes.values():
             if isinstance(process, ForkedCommand) and process.poll() is None:
                 yield psutil.Process(process.pid)
 
-    # ------------------------------------------------------------ breaking
+    # ------------------------------------------------------------ faults
 
     def restart_worker(self, name: str) -> None:
-        """SIGKILL; its children live on until they notice. Then a new worker of the same name."""
+        """Sends SIGKILL; its children live on until they notice. Then starts a new worker with the same name."""
         with self._workers:
             self.kill(name)
             self.start_worker(name, self.slots)
 
     def drain_worker(self, name: str) -> None:
-        """SIGTERM: its children save and leave. Then a new worker of the same name."""
+        """Sends SIGTERM: its children save and exit. Then starts a new worker with the same name."""
         with self._workers:
             self.kill(name, signal.SIGTERM)
             self.start_worker(name, self.slots)
@@ -187,7 +187,7 @@ class Installation(Stack):
             self.start_api()
 
     def restart_valkey(self, away_s: float = 0.0) -> None:
-        """SIGKILL, and after `away_s` the same server again: same port, same password, what its file still has."""
+        """Sends SIGKILL, and restarts the server after `away_s` with the same port, password and data file."""
         with self._broker:
             assert self.valkey
             child = self.valkey.child
@@ -206,7 +206,7 @@ class Installation(Stack):
             return bell.ping()
 
     def close(self) -> None:
-        """Ends everything; children of killed workers too."""
+        """Ends everything, including children of killed workers."""
         for run_viewers in self.viewers.values():
             for viewer in run_viewers:
                 viewer.close()
@@ -228,7 +228,7 @@ class Installation(Stack):
 
 
 def processes_of(data_dir: Path) -> list[psutil.Process]:
-    """Every process whose environment names this installation: what leaks is found here."""
+    """Every process whose environment names this installation, which includes leaked processes."""
     found = []
     for process in psutil.process_iter():
         try:

@@ -1,7 +1,7 @@
-"""Celery messages that are dropped and doubled at random between the API and the workers: the queue's order must not care.
+"""Celery messages that are dropped and duplicated at random between API and workers: the queue's order must not change.
 
-The API sends into one database of Valkey, the workers read another; what lies between them carries each message over
-not at all, once or twice.
+The API sends to one database of Valkey, and the workers read another one; a carrier between them transfers each message
+zero, one or two times.
 """
 
 import threading
@@ -57,13 +57,13 @@ def lost_and_doubled_messages(harness: Harness, numbers: Sequence[int]) -> Resul
 
 
 def _launch(installation: Installation, chance: Random, number: int) -> str:
-    # A viewer of each would be two hundred threads: one in ten is watched.
+    # Viewers of all runs would take two hundred threads, so only one run in ten is watched.
     viewers = (None,) if number % 10 == 0 else ()
     return installation.launch(_CONFIG, priority=chance.randint(-1, 2), viewers=viewers)
 
 
 class Carrier:
-    """Carries messages over, or does not."""
+    """Transfers messages, or drops them."""
 
     def __init__(self, installation: Installation, chance: Random) -> None:
         assert installation.valkey
@@ -96,7 +96,7 @@ class Carrier:
 
 
 def out_of_order(installation: Installation) -> list[Breach]:
-    """Replays all changes of status in the order of their commits (SQLite's rowid) and looks at every start."""
+    """Replays all status changes in the order of their commits (SQLite's rowid) and checks every start."""
     changes = text("SELECT run_id, json_extract(payload, '$.status') FROM event WHERE kind = 'status' ORDER BY rowid")
     with reading(installation.engine) as session:
         places = {

@@ -1,4 +1,4 @@
-"""Orders to a training child, for moments that no one can hit from outside (hook/sitecustomize.py carries them out)."""
+"""Orders to a training child, for moments that can't be hit from outside (hook/sitecustomize.py carries them out)."""
 
 import json
 import os
@@ -12,9 +12,9 @@ STACKS = signal.SIGUSR2
 
 
 def hooked(faults: Path, *, pace_s: float = 0.0) -> dict[str, str]:
-    """Makes the folder, and returns the environment in which every Python process looks there for orders.
+    """Creates the folder, and returns the environment in which every Python process looks for orders there.
 
-    Every training step takes `pace_s` longer: for runs that only have to go on while something else is tested.
+    Every training step takes `pace_s` longer: for runs that only have to continue while something else is tested.
     """
     (faults / "orders").mkdir(parents=True)
     path = os.pathsep.join([str(HOOK), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -32,10 +32,10 @@ def order(
     do: Literal["kill", "enospc", "wait", "slow"],
     slow_s: float = 0.03,
 ) -> Path:
-    """Has the child do something to itself at a call of a function or `Class.method`; returns a file that then exists.
+    """Makes the child act at a call of a function or `Class.method`; returns a file that exists from then on.
 
-    It must be given before the child has imported the module. "wait": until that file is deleted. "slow": every call takes
-    `slow_s` longer, as where a device computes and the processor is idle; there is no file.
+    Give the order before the child has imported the module. "wait": until that file is deleted. "slow": every call
+    takes `slow_s` longer, as if a device computed while the processor is idle; there is no file.
     """
     path = faults / "orders" / f"{run_id}-{attempt}.json"
     done = path.with_suffix(".done")

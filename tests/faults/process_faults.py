@@ -1,4 +1,4 @@
-"""SIGKILL of workers, of the API and of Valkey, each restarted, and workers that freeze until their lease has lapsed."""
+"""SIGKILL of workers, of the API and of Valkey, each restarted; and workers that freeze until their lease expires."""
 
 import signal
 import sqlite3
@@ -32,7 +32,7 @@ def kill_its_worker(case: Case) -> str | None:
 
 
 def api_kills(harness: Harness, numbers: Sequence[int]) -> Result:
-    """Three viewers a run: one that stays, and two that leave and come back all the time."""
+    """Three viewers per run: one that stays connected, and two that keep disconnecting and reconnecting."""
     with harness.installation(workers=1, slots=3) as installation:
         return harness.play("api", installation, numbers, kill_api, at_a_time=3, viewers=(None, 7, 40))
 
@@ -64,10 +64,10 @@ def frozen_workers(harness: Harness, numbers: Sequence[int]) -> Result:
 
 
 def freeze(case: Case) -> str | None:
-    """By the case's number: the worker freezes alone; or its child with it; or the child in the act of writing a checkpoint.
+    """Freezes, by the case's number, the worker, the worker and its child, or a child that is writing a checkpoint.
 
-    It wakes up when another worker's attempt is loading or trains. In the last case that attempt's child is killed
-    then: the attempt after it must not build on what the frozen one has left behind.
+    It wakes up when another worker's attempt is loading or training. In the last case, that attempt's child is then
+    killed: the next attempt must not build on files that the frozen one left behind.
     """
     installation, kind = case.installation, case.number % 3
     if not case.reaches(case.chance.randint(1, STEPS - 20)):
@@ -86,13 +86,13 @@ def freeze(case: Case) -> str | None:
         taken_over = case.viewer.wait_for(
             lambda event: event["attempt"] > run.attempt and event.get("status") == awaited, DEADLINE_S
         )
-    except psutil.NoSuchProcess:  # another fault was faster
+    except psutil.NoSuchProcess:  # another fault came first
         return None
     finally:
         if child.is_running():
             child.resume()
         if kind == 2:
-            time.sleep(case.chance.uniform(0, 0.3))  # a head start for the child, before its supervisor ends it
+            time.sleep(case.chance.uniform(0, 0.3))  # gives the child a head start before its supervisor ends it
         worker.send_signal(signal.SIGCONT)
     if taken_over is None:
         return None
@@ -104,7 +104,7 @@ def freeze(case: Case) -> str | None:
 
 
 def _stop_outside_of_a_write(installation: Installation, process: psutil.Process) -> None:
-    """SIGSTOP. SQLite has one writer: one that freezes in the middle of a write makes all others wait until it wakes up."""
+    """Sends SIGSTOP. SQLite has a single writer: if it freezes during a write, all others wait until it wakes up."""
     hold_still(process)
     while _is_locked(installation):
         process.resume()
@@ -113,7 +113,7 @@ def _stop_outside_of_a_write(installation: Installation, process: psutil.Process
 
 
 def _is_locked(installation: Installation) -> bool:
-    """Whether somebody still writes after two seconds."""
+    """Whether a process is still writing after two seconds."""
     with closing(sqlite3.connect(installation.settings.data_dir / "rankscope.db", timeout=2)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -123,7 +123,7 @@ def _is_locked(installation: Installation) -> bool:
 
 
 def _stop_while_writing(installation: Installation, child: psutil.Process, run_id: str, attempt: int) -> bool:
-    """Suspends the child while files of a checkpoint are being written, and no transaction; False when it ends before."""
+    """Suspends the child while it writes files of a checkpoint, but no transaction; False if it ends before that."""
     writing = installation.attempt_folder(run_id, attempt) / "checkpoints" / ".writing"
     try:
         while child.is_running():
@@ -132,7 +132,7 @@ def _stop_while_writing(installation: Installation, child: psutil.Process, run_i
                 if list(writing.glob("checkpoint-*/trainer_state.json")) and not _is_locked(installation):
                     return True
                 child.resume()
-            time.sleep(0.001)  # nothing tells of a file that is being written
+            time.sleep(0.001)  # polls, because nothing signals that a file is being written
     except psutil.NoSuchProcess:
         return False
     return False

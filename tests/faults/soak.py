@@ -1,4 +1,4 @@
-"""Soak: random runs, stops, resumes, kills and deletions for half an hour. Nothing may be left over or grow."""
+"""Soak: random runs, stops, resumes, kills and deletions for half an hour. Nothing may leak or grow."""
 
 import itertools
 import statistics
@@ -31,7 +31,7 @@ _MEMORY_GROWTH, _HANDLE_GROWTH = 0.05, 8
 
 @dataclass
 class Gauge:
-    """Memory and file handles of one process over time, by a sample every few seconds."""
+    """Memory and file handles of one process over time, sampled every few seconds."""
 
     process: psutil.Process
     rss_mib: list[float] = field(default_factory=list)
@@ -43,13 +43,13 @@ class Gauge:
 
     @staticmethod
     def ends(samples: Sequence[float]) -> tuple[float, float]:
-        """Medians of the second and of the last sixth: the first one is warming up."""
+        """Medians of the second and the last sixth: the first one is a warm-up."""
         part = max(1, len(samples) // 6)
         return statistics.median(samples[part : 2 * part] or samples), statistics.median(samples[-part:])
 
 
 def soak(harness: Harness, minutes: Sequence[int]) -> Result:
-    """For as many minutes as there are numbers."""
+    """Runs for as many minutes as there are numbers."""
     result, began = Result("soak"), time.monotonic()
     result.kinds.append("leak")
     with harness.installation(workers=2, slots=2) as installation:
@@ -83,11 +83,11 @@ def soak(harness: Harness, minutes: Sequence[int]) -> Result:
     return result
 
 
-# ------------------------------------------------------------ what is done to a run
+# ------------------------------------------------------------ actions on a run
 
 
 def _disturb(case: Case) -> str:
-    """Up to three things, at steps that rise."""
+    """Up to three actions, at ascending steps."""
     done = []
     for step in sorted(case.chance.sample(range(1, STEPS - 5), case.chance.randrange(4))):
         action = case.chance.choice(_ACTIONS)
@@ -146,7 +146,7 @@ def _delete(case: Case, result: Result) -> None:
         result.breaches.append(Breach("leak", case.run_id, text))
 
 
-# ------------------------------------------------------------ what is left
+# ------------------------------------------------------------ leftovers
 
 
 def _left_behind(installation: Installation) -> list[Breach]:
@@ -179,7 +179,7 @@ def _left_behind(installation: Installation) -> list[Breach]:
 
 
 def _preloaded(worker: int) -> int | None:
-    """The one process that a worker keeps to fork trainings from; a second one, or one without a worker, is left over."""
+    """The one process that a worker keeps to fork trainings; a second one, or one without a worker, is a leftover."""
     module = "rankscope_worker.child.preloaded"
     return next((child.pid for child in psutil.Process(worker).children() if module in child.cmdline()), None)
 

@@ -1,4 +1,4 @@
-"""Holding a process still."""
+"""Suspends a process completely."""
 
 import time
 from contextlib import suppress
@@ -8,17 +8,17 @@ import psutil
 
 
 def hold_still(process: psutil.Process) -> None:
-    """SIGSTOP, and the wait until every thread stands still. Raises psutil.NoSuchProcess when it is gone.
+    """Sends SIGSTOP and waits until every thread has stopped. Raises psutil.NoSuchProcess if the process has ended.
 
-    The signal is taken up by one thread, which then stops the others: where cores are scarce they go on for
-    milliseconds. A look at what the process holds has to come after that: in one look out of ten right after the signal a
-    process that writes all the time took the database's lock afterwards (measured), and kept it for as long as it stood.
+    The signal is handled by one thread, which then stops the others: on a busy machine they continue for milliseconds.
+    Check the state of the process only after that: in one of ten checks right after the signal, a process that writes
+    all the time took the database's lock afterwards (measured), and kept it for as long as it was stopped.
     """
     process.suspend()
     while not _stands_still(process):
         if process.status() == psutil.STATUS_ZOMBIE:
             raise psutil.NoSuchProcess(process.pid)
-        time.sleep(0.001)  # nothing tells
+        time.sleep(0.001)  # polls, because nothing signals it
 
 
 def _stands_still(process: psutil.Process) -> bool:

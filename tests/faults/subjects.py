@@ -1,4 +1,4 @@
-"""Subjects: the configurations that are trained under faults. Tiny, but with all that an exact resume must restore."""
+"""Subjects: the configurations that are trained under faults. Tiny, but with all state that a resume must restore."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from tests.tiny import make_reviews, make_tiny_bert
 
 STEPS = 60
 WINDOW = (12, 42)
-"""Steps of the pruning window of every dynamic_rank subject; the last is that of the final mask and of compaction."""
+"""Steps of the pruning window of every dynamic_rank subject; the last one has the final mask and compaction."""
 
 _DYNAMIC: dict[str, Any] = {
     "name": "dynamic_rank",

@@ -1,4 +1,4 @@
-"""The table: each kind of fault, how many cases of it, and what plays them."""
+"""The table: each kind of fault, its number of cases, and the function that plays them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Row:
     count: int
     play: Callable[[Harness, Sequence[int]], Result]
     unit: str = "faults"
-    """Of `count`."""
+    """Unit of `count`."""
 
 
 TABLE = [

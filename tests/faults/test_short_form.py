@@ -18,15 +18,15 @@ def harness(tmp_path_factory: pytest.TempPathFactory, forked: ForkedCommands) ->
     return Harness(tmp_path_factory.mktemp("faults"), seed=0, forked=forked)
 
 
-@pytest.mark.timeout(3 * DEADLINE_S)  # above what the harness waits for: it says what it waited for, and how all stood
+@pytest.mark.timeout(3 * DEADLINE_S)  # above the harness's own deadlines, whose errors say more
 def test_nothing_is_lost_whichever_process_is_killed(harness: Harness) -> None:
     breaches: list[Breach] = []
     damage = make_damage(breaches)
-    # Alone with its run: each of these counts on being the only one that ends its attempts.
+    # These need their own run: each relies on being the only one that ends its attempts.
     # (A child is killed at a random step in tests/worker/host/test_worker.py, in the pruning window in
     # tests/stacks/test_steer_and_fork_stack.py; both compare the adapters bit for bit.)
     private = [while_it_writes_a_checkpoint, while_it_compacts, damage]
-    # These hit every run of a process, or of all.
+    # These affect every run of a process, or all runs.
     shared = [kill_its_worker, kill_api, kill_valkey, freeze]
 
     def disturb(case: Case) -> str | None:

@@ -30,7 +30,7 @@ class Trace:
     """SHA-256 of each file of the adapter."""
 
     def differences(self, other: "Trace") -> list[str]:
-        """What is not the same, in words; empty when all is."""
+        """Descriptions of the differences; empty if there are none."""
         found = []
         for name in sorted(self.metrics.keys() | other.metrics.keys()):
             mine, theirs = self.metrics.get(name, []), other.metrics.get(name, [])

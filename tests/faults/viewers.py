@@ -13,7 +13,7 @@ Event = dict[str, Any]
 
 
 class Viewer:
-    """Keeps every event in the order in which it came, doubles included: the checks judge."""
+    """Keeps every event in order of arrival, including duplicates, for the checks."""
 
     def __init__(self, url: str, run_id: str, *, leave_after: int | None = None) -> None:
         self.events: list[Event] = []
@@ -32,7 +32,7 @@ class Viewer:
         return max((event.get("step", -1) for event in list(self.events)), default=-1)
 
     def wait_for(self, is_it: Callable[[Event], bool], deadline_s: float) -> Event | None:
-        """The first event, also of those that came before, for which `is_it` holds; None after the deadline or the end."""
+        """The first event, past ones included, for which `is_it` is true; None after the deadline or the end."""
         place = 0
 
         def look() -> Event | bool:
@@ -48,7 +48,7 @@ class Viewer:
         return found if isinstance(found, dict) else None
 
     def join(self, deadline_s: float) -> bool:
-        """Whether the end event came in time."""
+        """Whether the end event arrived in time."""
         self._thread.join(deadline_s)
         return self.has_ended
 

@@ -1,7 +1,7 @@
-"""Takes the place of rankscope_worker.child.training where only the queue is in question: a very short training without torch.
+"""Replaces rankscope_worker.child.training in tests of the queue alone: a very short training without torch.
 
-A perceptron on words, in plain Python: 1 s a child instead of 4 s. All around it is the real thing: the worker, the
-supervisor, the child's start and end, its recorder, lease and exit code. It takes the place of .software too.
+A perceptron on words, in plain Python: 1 s per child instead of 4 s. Everything around it is real: the worker, the
+supervisor, the child's start and end, its recorder, lease and exit code. It also replaces .software.
 """
 
 import json

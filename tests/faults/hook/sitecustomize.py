@@ -1,9 +1,9 @@
-"""In every Python process of a stack under faults (by PYTHONPATH); counts and orders are of training children alone.
+"""Runs in every Python process of a stack under faults (by PYTHONPATH). Counts and orders are only for trainings.
 
-It counts executors: one line `RUN ATTEMPT PID` a child, appended to $RANKSCOPE_FAULTS/executions. And it carries out an order
-`$RANKSCOPE_FAULTS/orders/RUN-ATTEMPT.json`, for moments that no one can hit from outside: at the n-th call of a function the
-child kills itself with SIGKILL, finds the disk full, or waits; or every call takes longer. On SIGUSR2 any of the
-processes writes its threads' stacks to its log. The product knows nothing of this.
+It counts executors: one line `RUN ATTEMPT PID` per child, appended to $RANKSCOPE_FAULTS/executions. It also carries out
+an order `$RANKSCOPE_FAULTS/orders/RUN-ATTEMPT.json`, for moments that can't be hit from outside: at the n-th call of a
+function the child kills itself with SIGKILL, finds the disk full, or waits; or every call takes longer. On SIGUSR2 any
+of the processes writes its threads' stacks to its log. The product's code doesn't depend on this.
 """
 
 import errno
