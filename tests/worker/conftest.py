@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
-            # PEFT 0.21 asks transformers 5.23 by a deprecated name.
+            # PEFT 0.21 uses a name that transformers 5.23 deprecates.
             item.add_marker(
                 pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
             )

@@ -1,4 +1,4 @@
-"""What the server's rules find about a run at a moment, without a server."""
+"""The findings of the server's rules about a run at a given time, without a server."""
 
 from sqlalchemy import Engine
 
@@ -11,7 +11,7 @@ from rankscope.store.database.engine import reading
 
 
 def findings(engine: Engine, settings: Settings, run_id: str, now: float) -> list[Finding]:
-    """As `GET /runs/{run_id}/health` has them; the worker's clock is this process's."""
+    """The findings as in `GET /runs/{run_id}/health`; the worker's clock is that of this process."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         expires_at = run.lease_expires_at

@@ -1,4 +1,4 @@
-"""A stand-in for the NVIDIA driver: a real shared library that pynvml loads, and the table it answers from."""
+"""A stand-in for the NVIDIA driver: a real shared library that pynvml loads, and the table of its values."""
 
 import ctypes
 import os

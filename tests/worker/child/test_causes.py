@@ -1,4 +1,4 @@
-"""What an attempt's exception is called in the end: memory only where memory ran out."""
+"""The cause reported for an attempt's exception: memory only if memory really ran out."""
 
 import subprocess
 import sys

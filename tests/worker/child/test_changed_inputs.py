@@ -77,7 +77,7 @@ def test_a_run_is_resumed_only_once_its_inputs_are_restored(bench: Bench, plan: 
     weights, table = data_dir / "models/tiny-bert/model.safetensors", data_dir / "datasets/reviews.csv"
     model, data = weights.read_bytes(), table.read_bytes()
     made = plan("lora", max_steps=400, checkpoint_every=400, eval_every=400)
-    # One number of the last tensor: shapes and size stay.
+    # One number of the last tensor changes: shapes and size stay the same.
     weights.write_bytes(model[:-1] + bytes([model[-1] ^ 1]))
     run_id = submit(bench, made)
     failed = bench.until_status(run_id, "failed")
@@ -99,7 +99,7 @@ def test_a_run_is_resumed_only_once_its_inputs_are_restored(bench: Bench, plan: 
     bench.until_step(run_id, 2, 2)
     bench.stop(run_id, save=True)
     stopped = bench.until_status(run_id, "stopped")
-    # All labels turned round; the file keeps its size but for that.
+    # All labels are swapped; otherwise the file is unchanged.
     table.write_bytes(data.replace(b",fresh", b",other").replace(b",rotten", b",fresh").replace(b",other", b",rotten"))
     bench.resume(run_id)
     failed = bench.until_status(run_id, "failed")

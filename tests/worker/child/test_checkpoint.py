@@ -1,4 +1,4 @@
-"""A checkpoint is whole or not there."""
+"""A checkpoint is either complete or absent."""
 
 from functools import partial
 from pathlib import Path
@@ -128,7 +128,7 @@ def test_older_attempts_keep_their_checkpoints_until_the_new_one_has_enough(tmp_
     keep(tmp_path / "attempt-2", 2, best_step=10)
     assert left(tmp_path) == {"attempt-1": ["step-10", "step-12", "step-20"], "attempt-2": ["step-14"]}
     write(tmp_path, 2, 16)
-    # An attempt that was frozen and taken over touches nothing of the newer one's.
+    # An attempt that was frozen and taken over doesn't touch the newer attempt's files.
     keep(tmp_path / "attempt-1", 3, best_step=10)
     assert left(tmp_path)["attempt-2"] == ["step-14", "step-16"]
     keep(tmp_path / "attempt-2", 2, best_step=10)

@@ -14,7 +14,7 @@ def nothing_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hidden(*names: str) -> set[str]:
-    """Those that can't be imported, as a library finds out that looks for an optional one."""
+    """The modules that a library can't find when it looks for an optional one."""
     return {name for name in names if importlib.util.find_spec(name) is None}
 
 
@@ -25,7 +25,7 @@ def test_libraries_that_the_run_does_not_need_are_hidden() -> None:
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module("scipy")
     assert gc.isenabled()
-    # A task's metrics import it afterwards.
+    # A task's metrics import scipy afterwards.
     assert hidden("datasets", "scipy", "bitsandbytes") == {"datasets", "bitsandbytes"}
 
 

@@ -1,4 +1,4 @@
-"""Forks: a child continues exactly from its parent's checkpoint, and differs only in what was changed."""
+"""Forks: a child continues exactly from its parent's checkpoint, and differs only in the changed settings."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Memory and load during training: what is recorded, that it ends, and that it does not affect the training."""
+"""Memory and load during training: the recorded values, the end of recording, and no effect on the training."""
 
 import os
 import subprocess

@@ -1,7 +1,7 @@
 """Complete real runs, whose health is read after every single event: a healthy run never raises an alarm.
 
-Each trains as in a worker's child, and every event goes into the database by itself. An alarm is a finding that is a
-warning or an error; information may be shown.
+Each trains as in a worker's child, and every event is written to the database separately. An alarm is a finding that is
+a warning or an error; findings of severity info are allowed.
 """
 
 import time
@@ -40,7 +40,7 @@ def database_kind() -> str:
 
 
 class Watched:
-    """One run, attempt by attempt; `found` has (code, severity) of all that its health said, `alarms` the worst of it."""
+    """One run, attempt by attempt; `found` has (code, severity) of all findings, `alarms` the warnings and errors."""
 
     def __init__(self, engine: Engine, settings: Settings, data_dir: Path, plan: RunPlan, parent: Run | None = None):
         self.engine, self.settings, self.data_dir, self.config = engine, settings, data_dir, plan.config
@@ -71,7 +71,7 @@ class Watched:
         return items
 
     def attempt(self, stop_at: int | None = None) -> Outcome:
-        """Trains until it is done, stopped or, as if its worker died, out of events at `stop_at`."""
+        """Trains until it is done or stopped, or until its worker seems to die at `stop_at`."""
         with writing(self.engine) as session:
             if runs.get_run(session, self.id).status == RunStatus.stopped:
                 runs.request_resume(session, self.id, now=time.time())
@@ -237,7 +237,7 @@ def test_a_run_that_is_stopped_and_resumed_raises_no_alarm(watch: Watch, plan: P
 
 
 def test_a_run_resumed_from_an_old_checkpoint_raises_no_alarm(watch: Watch, plan: Plan) -> None:
-    """Its worker died after the final mask; the newest whole checkpoint is from before the first cut."""
+    """Its worker died after the final mask; the newest complete checkpoint is from before the first cut."""
     run = watch(plan("dynamic_rank", {"prune_interval": 2}, checkpoint_every=4, keep_checkpoints=9))
     assert run.attempt(13).kind == "stopped"
     run.end(RunStatus.interrupted)
@@ -275,7 +275,7 @@ def test_a_fork_raises_no_alarm(engine: Engine, settings: Settings, data_dir: Pa
     assert "budget_unmoved" not in str(child.found)
 
 
-# ---------------------------------------------------------------- sick
+# ---------------------------------------------------------------- unhealthy
 
 
 def only_alarms(run: Watched) -> set[tuple[str, str]]:
@@ -292,7 +292,7 @@ def test_equal_scores_are_an_alarm_once_a_pruning_had_to_choose_between_them(wat
     run = watch(plan("dynamic_rank", {"init": "zero_b", "prune_interval": 3}, learning_rate=1e-20))
     run.attempt()
     assert only_alarms(run) == {("scores_equal", "warning")}
-    # Window 3 to 10: 12 components of 36 go by step 10, and the cubic takes the first of them at step 9.
+    # Window 3 to 10: 12 of 36 components are pruned by step 10, and the cubic prunes the first of them at step 9.
     assert min(step for step, _ in run.alarms) == 9
 
 
@@ -314,7 +314,7 @@ def test_gates_that_all_close_are_reported(watch: Watch, plan: Plan) -> None:
 
 
 class Paced(Watched):
-    """A run whose events come at times of the test's own."""
+    """A run whose events come at times chosen by the test."""
 
     def begin_at(self, now: float) -> None:
         with writing(self.engine) as session:

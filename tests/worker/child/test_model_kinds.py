@@ -1,4 +1,4 @@
-"""Models of several kinds: what their files say must not decide what is trained, and what they cannot take is refused in words."""
+"""Models of several kinds: their files don't determine the training, and unsuitable input is refused with a reason."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ LEFT = {"padding_side": "left"}
 
 
 class Model:
-    """A model as a run loads it. Answers texts together or one by one, in logits (texts, classes)."""
+    """A model as a run loads it. Returns logits (texts, classes) for texts in one batch or one by one."""
 
     def __init__(self, folder: Path, max_length: int = 100) -> None:
         self.tokenizer = load_tokenizer(folder)
@@ -143,7 +143,7 @@ def test_a_padding_token_without_a_row_in_the_embedding_is_not_used(tmp_path: Pa
     assert model.model.config.pad_token_id == model.tokenizer.pad_token_id == 2
 
 
-# ------------------------------------------------------------ what cannot be used
+# ------------------------------------------------------------ unusable models
 
 
 def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> None:

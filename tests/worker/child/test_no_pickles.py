@@ -1,4 +1,4 @@
-"""Files that would run code if they were unpickled, wherever a file of someone else is read."""
+"""Files that would run code if they were unpickled, wherever a file from elsewhere is read."""
 
 import io
 import pickle
@@ -31,7 +31,7 @@ class Trap:
 
 @pytest.fixture
 def trap(tmp_path: Path) -> Trap:
-    """A trap that works, and is not sprung at the end of the test."""
+    """A trap that works, and must not be triggered by the end of the test."""
     sprung = tmp_path / "sprung"
     pickle.loads(pickle.dumps(Trap(sprung)))
     assert sprung.exists()

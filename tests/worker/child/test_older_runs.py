@@ -1,8 +1,9 @@
 """Runs of an installation written by an earlier version (schema 0003) continue as they began.
 
-`tests/data/installation-0003.tar.xz` is its data folder: three runs of 20 steps that were stopped at step 7, one that waits,
-and `expected.json`, what that version recorded of each when it was not stopped. Its `init: paper` drew smaller A and B, it
-pruned at multiples of the interval (window 3 to 10: 4, 6, 8, 10) and rounded the learning rate's warm-up up.
+`tests/data/installation-0003.tar.xz` is its data folder: three runs of 20 steps that were stopped at step 7, a waiting
+one, and `expected.json` with the events that the old version recorded for each without a stop. Its `init: paper` drew
+smaller A and B, it pruned at multiples of the interval (window 3 to 10: 4, 6, 8, 10) and rounded the learning rate's
+warm-up up.
 """
 
 import ctypes
@@ -53,7 +54,7 @@ class Old:
             return run
 
     def train(self, name: str) -> list[dict[str, Any]]:
-        """Lets a worker's child do the run's next attempt; all events that are shown of the run then."""
+        """Lets a worker's child run the next attempt. Returns all visible events of the run."""
         run_id = self.ids[name]
         with writing(self.engine) as session:
             if name != "queued":
@@ -91,12 +92,12 @@ def forks() -> Iterator[Forks]:
     forks = Forks()
     yield forks
     forks.stop()
-    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # this process adopts orphans no more
+    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # this process no longer adopts orphans
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same for every test, so that one preloaded process has the environment of all trainings."""
+    """The same folder for every test, so that one preloaded process has the right environment for all trainings."""
     return tmp_path_factory.mktemp("old") / "data"
 
 
@@ -116,7 +117,7 @@ def compare(recorded: list[dict[str, Any]], expected: dict[str, Any], method: st
             if event["kind"] == "metrics" and name in event["values"]
         }
 
-    # Another processor adds in another order; on the one that wrote the archive these are equal to the bit.
+    # Other processors may add in another order; on the one that wrote the archive, these are bit-identical.
     assert of("train_loss") == pytest.approx(expected["losses"], rel=1e-4)
     assert of("learning_rate") == pytest.approx(expected["rates"])
     prunings = [[event["step"], event["budget"]] for event in recorded if event["kind"] == "prune"]

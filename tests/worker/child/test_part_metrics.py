@@ -1,4 +1,4 @@
-"""A data set that names several evaluation parts gets the metrics of each, besides those of all rows."""
+"""A data set that names several evaluation parts gets the metrics of each part, in addition to those of all rows."""
 
 from pathlib import Path
 from typing import Any

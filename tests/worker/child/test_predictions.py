@@ -63,7 +63,7 @@ def test_a_head_that_is_new_and_a_text_that_is_cut_are_noted(data_dir: Path, pla
 
 
 def without_head(folder: Path) -> None:
-    """Leaves of a saved model what a pretrained one has: all but the classifier."""
+    """Reduces a saved model to the contents of a pretrained one: everything but the classifier."""
     file = folder / "model.safetensors"
     body = {name: tensor for name, tensor in load_file(file).items() if not name.startswith("classifier.")}
     save_file(body, file, metadata={"format": "pt"})

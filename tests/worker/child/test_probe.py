@@ -1,4 +1,4 @@
-"""A measurement before the launch: the training's first steps, of which only the numbers are left."""
+"""A measurement before the launch: runs the training's first steps, and keeps only the numbers."""
 
 from pathlib import Path
 from typing import Any

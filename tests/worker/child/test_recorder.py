@@ -1,4 +1,4 @@
-"""Every event is stored once and in order, whatever the database does; and a lost lease stops the writer."""
+"""Every event is stored once and in order, despite any database failure; a lost lease stops the writer."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ from tests.stack import wait_for
 
 
 class Bell:
-    """A doorbell that remembers."""
+    """A doorbell that records its rings."""
 
     def __init__(self) -> None:
         self.rings: list[int] = []
@@ -85,7 +85,7 @@ def test_flush_returns_when_everything_is_committed(engine: Engine, claim: queue
 
 
 class Flaky:
-    """Takes the place of `writing`: breaks at random, before the commit or after it, and then stays away for a while."""
+    """Replaces `writing`: fails at random, before the commit or after it, and then stays unavailable for a while."""
 
     def __init__(self, seed: int) -> None:
         self.chance = Random(seed)
@@ -120,7 +120,7 @@ def test_a_lost_database_connection_neither_loses_nor_duplicates_events(
     monkeypatch.setattr(module, "retry_on_database_errors", partial(retry_on_database_errors, longest_wait_s=0.001))
     recorder = make(engine, claim, batch_size=5, pause_s=0.001)
     for step in range(150):
-        # Equal batches too: a batch must not be taken for the one before it.
+        # Includes equal batches: a batch must not be mistaken for the previous one.
         recorder.record(metric(step if step < 100 else 100))
     recorder.close()
     assert stored_steps(engine, claim) == [*range(100), *[100] * 50]

@@ -1,4 +1,4 @@
-"""Health of real trainings: each goes wrong in its own way, through the real recorder into a real database."""
+"""Health of real trainings: each fails in a different way, and is recorded by the real recorder in a real database."""
 
 import shutil
 import time
@@ -34,7 +34,7 @@ def database_kind() -> str:
 
 @pytest.fixture
 def train(engine: Engine, settings: Settings, data_dir: Path, tmp_path: Path) -> Callable[..., dict[str, Finding]]:
-    """Trains a configuration as a worker's child does, and returns what its health says, by code."""
+    """Trains a configuration as a worker's child does, and returns its health findings by code."""
 
     def train(config: RunConfig, model: Path | None = None) -> dict[str, Finding]:
         catalog = Catalog(Settings(data_dir=data_dir))
@@ -89,7 +89,7 @@ def test_a_loss_and_scores_that_are_nan(train: Callable[..., Any], plan: Plan, d
     broken = tmp_path / "broken"
     shutil.copytree(data_dir / "models" / "tiny-bert", broken)
     tensors = load_file(broken / "model.safetensors")
-    tensors["classifier.weight"] = torch.full_like(tensors["classifier.weight"], 3e38)  # finite, and the logits are not
+    tensors["classifier.weight"] = torch.full_like(tensors["classifier.weight"], 3e38)  # finite, but the logits are not
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
     found = train(plan("dynamic_rank").config, broken)
     assert found["loss_nan"].severity == "error"

@@ -67,7 +67,7 @@ def test_best_is_the_first_of_the_best_evaluations_of_the_settled_model(metric: 
 def test_the_best_evaluation_is_kept_over_a_resume_and_alone_after_the_end(
     data_dir: Path, plan: Plan, tmp_path: Path
 ) -> None:
-    # Learns in the first steps, then the learning rate ruins it: the best evaluation is an early one.
+    # Learns in the first steps, then diverges because of the learning rate: the best evaluation is an early one.
     config = plan("lora", max_steps=30, eval_every=3, checkpoint_every=7, keep_checkpoints=1, learning_rate=0.3).config
     first = Life(data_dir, config, tmp_path, 1, stop_at=16)
     second = Life(data_dir, config, tmp_path, 2)
@@ -90,7 +90,7 @@ def test_the_best_evaluation_is_kept_over_a_resume_and_alone_after_the_end(
 
 
 class FullDisk:
-    """Lets `publish` find no room from its second checkpoint on, as long as `is_full`."""
+    """Makes `publish` find no space from its second checkpoint on, as long as `is_full`."""
 
     def __init__(self, patch: pytest.MonkeyPatch, full_at: set[int]) -> None:
         self.whole_publish = checkpoint.publish
@@ -112,7 +112,7 @@ def test_a_full_disk_costs_one_checkpoint_but_neither_the_run_nor_the_previous_o
     life = Life(data_dir, config, tmp_path / "full")
     assert life.outcome == Outcome("done", 20, is_saved=True)
     assert [event.step for event in life.of("checkpoint")] == [5, 20]
-    (warning,) = life.of("warning")  # one for both: it is the same trouble
+    (warning,) = life.of("warning")  # one for both: it is the same problem
     assert (warning.code, warning.step) == ("checkpoint_failed", 10)
     assert "that of step 5 is intact" in warning.message
     assert "No space left on device" in warning.message
@@ -152,7 +152,7 @@ def test_a_full_disk_is_detected_whichever_library_reports_it(tmp_path: Path, mo
     assert is_disk_full(OSError(errno.EDQUOT, "Disk quota exceeded"), tmp_path)
     assert is_disk_full(RuntimeError("I/O error: No space left on device (os error 28)"), tmp_path)
     assert not is_disk_full(OSError(errno.EACCES, "Permission denied"), tmp_path)
-    # What torch says when it finds no room names no cause: then the disk is asked, wherever the folder begins.
+    # torch's error for a full disk names no cause: then the disk is checked, even if the folder is missing.
     unclear = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 40960 vs 40852")
     missing = tmp_path / "not" / "there"
     assert not is_disk_full(unclear, missing)

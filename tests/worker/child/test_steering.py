@@ -1,4 +1,4 @@
-"""Steering: it reaches the training, it is recorded, and a resume or a reproduction does the same again."""
+"""Steering: it reaches the training, is recorded, and is repeated by a resume or a reproduction."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ def test_lines_may_arrive_in_parts_or_twice_and_an_invalid_one_is_ignored() -> N
 
 
 class SteeredLife(Life):
-    """One attempt that receives `requests` {step: requests} in time for their step."""
+    """One attempt that receives `requests` {step: requests} in time for each step."""
 
     def __init__(
         self,
@@ -40,12 +40,12 @@ class SteeredLife(Life):
 
     def steer_requests(self) -> Iterable[SteerRequest]:
         losses = [event.step for event in self.events if event.kind == "metrics" and "train_loss" in event.values]
-        # The loss of the step at hand is recorded after this question; a resumed attempt's first step has none before.
+        # The current step's loss is recorded after this call; a resumed attempt's first step has no earlier loss.
         return self.requests.get((losses[-1] if losses else self.ready[-1]) + 1, [])
 
 
 def steered(config: RunConfig, events: list[RunEvent]) -> RunConfig:
-    """The configuration as the store has it once these events are stored."""
+    """The configuration in the store after these events are stored."""
     done = [
         Steering(step=event.step, action=event.action, target_rank=event.target_rank)
         for event in events

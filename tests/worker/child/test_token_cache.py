@@ -1,4 +1,4 @@
-"""The token cache: the same rows as without it, whatever happens to its files."""
+"""The token cache returns the same rows as without it, even if its files are damaged."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ ROWS: list[dict[str, Any]] = [
 
 
 def encoded(folder: Path, plan: RunPlan, cache: TokenCache | None) -> dict[str, Any]:
-    """Encodes the rows of a plan as a new process does. Returns everything that a training can see of it."""
+    """Encodes the rows of a plan as a new process does. Returns everything that a training can see of the rows."""
     model_folder, config = folder / "models" / "tiny", plan.config
     catalog = Catalog(Settings(_env_file=None, data_dir=folder))
     rows = read_split(catalog.dataset(config.data.id), config.data, config.task)
@@ -93,7 +93,7 @@ def test_a_damaged_entry_is_made_again_and_one_of_another_version_too(
             assert encoded(folder, plan, cache_of(folder)) == expected
             assert "damaged" in caplog.text
             assert (entry / "train.arrow").read_bytes() == rows
-    # Rows that are whole, and not those that encoding gives.
+    # Valid rows that differ from the encoder's.
     cache = cache_of(folder)
     cache.remove(entry.name)
     written(cache, entry.name)

@@ -34,7 +34,7 @@ Plan = Callable[..., RunPlan]
 
 
 class Life:
-    """One process-like attempt: what it recorded, and how it ended."""
+    """One attempt, as in a separate process: its events, and how it ended."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Life:
         return ()
 
     def should_stop(self) -> bool:
-        # Trainer asks after it has recorded the step's metrics but for the loss.
+        # Trainer calls this after it has recorded the step's metrics except the loss.
         ranks = [event.step for event in self.events if event.kind == "ranks"]
         return self.stop_at is not None and bool(ranks) and ranks[-1] >= self.stop_at
 
@@ -125,7 +125,7 @@ def test_each_method_runs_to_done(data_dir: Path, plan: Plan, tmp_path: Path, me
     assert kept_steps(life) == {15, 20, best_step(life, SETTLED[method])}
     (modules,) = life.of("modules")
     assert len(modules.modules) == made.n_modules
-    if method != "eva":  # which deals the same number of components to modules of other sizes
+    if method != "eva":  # which distributes the same number of components over modules of other sizes
         assert modules.trained_parameters == made.trained_parameters
     (result,) = life.of("artifact")
     assert result.name == artifact
@@ -190,7 +190,7 @@ def test_raw_scores_are_recorded_when_asked_for_and_smooth_to_the_scores(
             assert event.raw_scores is None  # no step was scored
             continue
         smoothed = beta * smoothed + (1 - beta) * unpacked(event.raw_scores)
-        if not event.final:  # which shows nothing of what was pruned for good
+        if not event.final:  # which doesn't show components that were pruned for good
             np.testing.assert_allclose(unpacked(event.scores), smoothed, rtol=5e-3, atol=1e-4)
     assert life.metrics() == whole.metrics()
     plain = {step: event.model_copy(update={"raw_scores": None}) for step, event in life.ranks().items()}
@@ -361,7 +361,7 @@ def test_a_stop_while_eva_assigns_ranks_ends_the_attempt(data_dir: Path, plan: P
 
 def test_the_newest_checkpoint_is_kept_if_there_is_no_best(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
     made = plan("lora", max_steps=4, checkpoint_every=2)
-    # As an earlier version let it be launched.
+    # As it could be launched in an earlier version.
     training = made.config.training.model_copy(update={"best_metric": "eval_auc", "after_done": "best"})
     life = Life(data_dir, made.config.model_copy(update={"training": training}), tmp_path)
     assert life.outcome.kind == "done"

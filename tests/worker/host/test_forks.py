@@ -22,7 +22,7 @@ def forks() -> Iterator[Forks]:
     forks = Forks()
     yield forks
     forks.stop()
-    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # this process adopts orphans no more
+    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # this process no longer adopts orphans
 
 
 def test_forks_are_children_of_the_worker_and_outlive_the_preloaded_process(forks: Forks, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_forks_are_children_of_the_worker_and_outlive_the_preloaded_process(fork
         assert child is not None
         return child
 
-    # An attempt that ends during the imports starts nothing, and takes nothing from the next one.
+    # An attempt that ends during the imports starts nothing, and doesn't affect the next one.
     nothing = forks.start(
         [], folder=tmp_path, environment=environment, output=-1, may_fork=True, is_wanted=lambda: False
     )
@@ -73,7 +73,7 @@ def test_forks_are_children_of_the_worker_and_outlive_the_preloaded_process(fork
         assert first.poll() is None
         first.kill()
         assert first.wait() == -signal.SIGKILL
-        # The fork reads the end of its standard input as the end of its supervisor, as every child does.
+        # Like every child, the fork treats the end of its standard input as the end of its supervisor.
         wait_for("the fork to wait for the database", lambda: b"database" in log.read_bytes().lower(), deadline_s=60)
         assert second.stdin is not None
         second.stdin.close()

@@ -1,4 +1,4 @@
-"""The worker's job runner without a worker around it: whatever happens to its child, the job says it."""
+"""The worker's job runner without a worker: the job reports whatever happens to its child."""
 
 import os
 import threading
@@ -79,7 +79,7 @@ def submit(host: Host) -> Callable[..., str]:
 
 @pytest.fixture
 def quick_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Children fail at once, for tests in which only their end counts."""
+    """Children fail immediately, for tests in which only their end matters."""
     (tmp_path / "sqlmodel.py").write_text("raise RuntimeError('short')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
@@ -110,7 +110,7 @@ def test_an_error_of_the_job_is_stored_as_the_child_reports_it(host: Host, submi
 def test_a_download_runs_in_its_own_lane(
     host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A prediction that waits is not its business, and the other lane does not wait for it."""
+    """It ignores a waiting prediction, and the other lane does not wait for it."""
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)  # set where tests make models
     waiting = submit()
     folder = make_folder(tmp_path / "original")
@@ -140,7 +140,7 @@ def test_only_downloads_get_the_token_of_the_hub(host: Host, monkeypatch: pytest
 
 
 def test_a_prediction_does_not_wait_for_an_import(host: Host, submit: Callable[..., str], quick_failure: None) -> None:
-    """The import reads a pipe that nobody writes to, so it ends only with the worker."""
+    """The import reads a pipe without a writer, so it ends only with the worker."""
     upload_id = put_upload(host.settings.data_dir, "a.csv", b"", "a-1234")
     source = Folders(host.settings.data_dir).upload(upload_id) / "source"
     source.unlink()

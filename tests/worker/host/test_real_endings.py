@@ -1,4 +1,4 @@
-"""Real training children that end in each way there is, and what is then said of them."""
+"""Real training children that end in every possible way, and the reported endings."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ training.training_arguments = broken
 
 
 class Real(Supervisor):
-    """Supervises a training child whose first lines are a test's."""
+    """Supervises a training child that first runs a test's lines."""
 
     code = TRAIN
 

@@ -1,4 +1,4 @@
-"""Slots: which GPU the next run gets, by what a stand-in for NVIDIA's driver reports."""
+"""Slots: which GPU the next run gets, according to a stand-in for NVIDIA's driver."""
 
 import os
 import threading
@@ -132,7 +132,7 @@ def test_a_hanging_driver_blocks_only_one_thread(driver: NvmlDriver) -> None:
         return sum(thread.name == "gpus" for thread in threading.enumerate())
 
     driver.table.unlink()
-    os.mkfifo(driver.table)  # opening it blocks until somebody writes
+    os.mkfifo(driver.table)  # opening it blocks until there is a writer
     reader = GpuReader()
     assert reader.read(timeout_s=0.01) == []
     assert reader.read(timeout_s=0.01) == []
@@ -140,7 +140,7 @@ def test_a_hanging_driver_blocks_only_one_thread(driver: NvmlDriver) -> None:
     queue = driver.table.with_suffix(".hung")
     driver.table.rename(queue)
     driver.show_free(7000)
-    queue.write_text("")  # the driver answers again
+    queue.write_text("")  # the driver responds again
     wait_for("the hanging call to return", lambda: readers() == 0)
     assert [gpu.free_bytes for gpu in reader.read()] == [7000 << 20]
 

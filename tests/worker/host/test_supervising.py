@@ -1,4 +1,4 @@
-"""The supervising side without processes: what an end means, what a child is given."""
+"""The supervising side without processes: the meaning of an ending, and the environment of a child."""
 
 import logging
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_an_unrequested_end_includes_the_line_of_the_log(tmp_path: Path) -> None
     log.write_text("step 1\nTraceback\nKeyError: 'a'\n")
     assert classify(-9, "none", None, log, CONFIG, None).cause == "KeyError: 'a'"
     assert classify(21, "none", EndNote("out_of_gpu_memory", "CUDA out of memory."), log, CONFIG, None).cause
-    assert classify(1, "none", None, log, CONFIG, None).cause is None  # the message is that line already
+    assert classify(1, "none", None, log, CONFIG, None).cause is None  # the message already has that line
     assert classify(-9, "drain", None, log, CONFIG, None).cause is None
     killed = classify(-9, "none", None, log, CONFIG, None, was_out_of_memory=True)
     assert (killed.status, killed.reason, killed.counts) == (None, "out_of_memory", True)

@@ -1,4 +1,4 @@
-"""The supervisor with small processes instead of a training: they ignore signals, die, or lose their lease."""
+"""The supervisor with small processes instead of a training, which ignore signals, die, or lose their lease."""
 
 import signal
 import subprocess
@@ -51,7 +51,7 @@ class Small(Supervisor):
 
 
 class Slow(Small):
-    """Its child starts when it is told to, as one that waits for imports."""
+    """Its child starts only when the test says so, like one that waits for imports."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -213,7 +213,7 @@ def test_a_database_that_is_unreachable_for_a_lease_period_ends_the_child(
     monkeypatch.setattr(module, "renew_lease", away)
     run = one.end()
     assert supervisor.child.returncode == -9
-    assert run.status == RunStatus.starting  # nothing was written: the reaper of another worker takes it
+    assert run.status == RunStatus.starting  # nothing was written: another worker's reaper releases the run
 
 
 def test_a_killed_child_is_retried_until_it_has_happened_too_often(case: Callable[..., Case]) -> None:
@@ -322,7 +322,7 @@ def test_a_child_with_endless_output_does_not_fill_the_disk(case: Callable[..., 
         assert log.read_bytes().startswith(b"ready\n")
         assert supervisor.child.poll() is None
         wait_for("the child to go on writing", lambda: log.read_bytes().endswith(b"loop \n"), deadline_s=20)
-        # Each look may find what was written since the one before; it does not add up.
+        # Each check may find bytes written since the previous one; they don't accumulate.
         assert log.stat().st_size < 5_000_000
         with writing(one.engine) as session:
             runs.request_stop(session, one.claim.run_id, save=False, now=time.time())

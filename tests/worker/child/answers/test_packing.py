@@ -1,4 +1,4 @@
-"""Packed rows: the same loss as padded ones, and no model in which they see each other."""
+"""Packed rows have the same loss as padded ones, and models in which they would see each other are rejected."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The best span of several windows is that of a search over all spans."""
+"""The best span of several windows equals that of a search over all spans."""
 
 import random
 
@@ -12,7 +12,7 @@ CONTEXT = [[start, start + 3] for start in range(0, 40, 4)]
 
 
 def windows(chance: random.Random) -> list[Window]:
-    """Three windows of five words each, that overlap, behind a null token and a question of two tokens."""
+    """Three overlapping windows of five words each, after a null token and a question of two tokens."""
     found = []
     for first in (0, 2, 5):
         offsets = [[-1, -1], [-1, -1], [-1, -1], *CONTEXT[first : first + 5], [-1, -1]]

@@ -60,7 +60,7 @@ def test_scores_equal_those_of_the_script_of_squad_1_on_random_answers() -> None
     ("guess", "answers", "exact", "f1"),
     [
         ("", [], 1, 1),
-        ("the", [], 1, 1),  # nothing is left of it
+        ("the", [], 1, 1),  # it becomes empty
         ("cat", [], 0, 0),
         ("", ["cat"], 0, 0),
         ("a cat", ["Cat.", "dog"], 1, 1),
@@ -81,7 +81,7 @@ def test_an_answer_without_words_has_no_f1_in_squad_1() -> None:
 
 
 def words(text: str) -> list[str]:
-    """The rule of SQuAD's scripts: small letters, without punctuation and articles."""
+    """The rule of SQuAD's scripts: lower case, without punctuation and articles."""
     plain = "".join(letter for letter in text.lower() if letter not in string.punctuation)
     return re.sub(r"\b(a|an|the)\b", " ", plain).split()
 

@@ -15,7 +15,7 @@ TOKEN = "hf_secret_of_the_test"
 
 @dataclass
 class StandIn:
-    """`files` of the one model, or data set, `team/tiny`. Every request is recorded with its Authorization."""
+    """`files`: those of the model or data set `team/tiny`. Every request is recorded with its Authorization."""
 
     files: dict[str, bytes]
     card: dict[str, object] = field(default_factory=lambda: {"license": "mit"})
@@ -25,12 +25,12 @@ class StandIn:
     is_private: bool = False
     is_gated: bool = False
     cuts: dict[str, int] = field(default_factory=dict)
-    """File -> after how many bytes the connection breaks, once."""
+    """File -> number of bytes after which the connection breaks, once."""
     damaged: set[str] = field(default_factory=set)
     redirects: dict[str, str] = field(default_factory=dict)
     """File -> address to which it is redirected."""
     requests: list[tuple[str, str | None, str | None]] = field(default_factory=list)
-    """Path, Range and Authorization."""
+    """Path, Range and Authorization of each request."""
 
     def described(self) -> dict[str, object]:
         return {

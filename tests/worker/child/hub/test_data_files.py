@@ -1,4 +1,4 @@
-"""Which files of a repository are a data set's, by its card or by their names."""
+"""Which files of a repository belong to a data set, by its card or by their names."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Downloads of data sets from a hub on loopback, by the job itself."""
+"""Downloads data sets from a hub on loopback with the real job."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Downloads of models from a hub on loopback, by the job itself."""
+"""Downloads models from a hub on loopback with the real job."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Imports of files as people have them: odd encodings, broken rows, nested values, damaged archives."""
+"""Imports of real-world files: unusual encodings, broken rows, nested values, damaged archives."""
 
 import gzip
 import json
@@ -147,7 +147,7 @@ def test_parquet_keeps_lists_and_drops_bytes(tmp_path: Path) -> None:
 
 
 def test_a_profile_counts_over_all_row_groups(tmp_path: Path) -> None:
-    """Compared with a count of the same rows in Python."""
+    """The profile is compared with a count of the same rows in Python."""
     dice = random.Random(0)
     texts = [f"{'é' * dice.randint(0, 50)} film {number % 30_000}" for number in range(60_000)]
     rows = [(text, f"{number % 1500}", "" if number % 7 else "x") for number, text in enumerate(texts)]
@@ -251,7 +251,7 @@ def test_a_small_parquet_file_of_countless_rows_is_refused_by_its_header(
 def test_a_small_parquet_file_of_texts_that_repeat_is_refused_by_their_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each text is stored once, so no header tells how large the rows are."""
+    """Each text is stored only once, so no header shows how large the rows are."""
     path = tmp_path / "p.parquet"
     duckdb.sql(f"COPY (SELECT repeat('x', 1_000_000) AS text FROM range(60)) TO '{path}'")
     assert path.stat().st_size < 100_000
@@ -266,7 +266,7 @@ def test_a_small_parquet_file_of_texts_that_repeat_is_refused_by_their_size(
 
 
 def test_a_split_of_an_imported_set_is_that_of_the_file(tmp_path: Path) -> None:
-    """So that moving from the datasets folder to an import changes no run."""
+    """So moving a file from the datasets folder to an import changes no run."""
     content = "text,label\n" + "".join(f'" film {n}, seen ",{n % 3}\n' for n in range(300))
     settings = Settings(_env_file=None, data_dir=tmp_path)
     settings.datasets_dir.mkdir()

@@ -1,4 +1,4 @@
-"""Splits of imported data sets are counted by DuckDB and stored. They are those that reading every row gives."""
+"""Splits of imported data sets are counted by DuckDB and stored. They equal the result of reading every row."""
 
 import json
 from dataclasses import replace

@@ -87,7 +87,7 @@ def test_a_run_of_each_form_ends_with_its_metrics_and_answers(tmp_path: Path, fo
     (field,) = plan.config.task.inputs()
     items, note = predict(plan.config, [], life.model_folder, life.folder / artifact.name, [{field.name: "a film"}])
     assert (items[0].base.kind, items[0].tuned.kind, note) == ("text", "text", None)
-    if form == "messages":  # so that a model can be asked again with all that was said before the answer
+    if form == "messages":  # so that a model can be queried again with all messages before the answer
         before = [chat["messages"][:3] for chat in CHATS]
         assert all(read_messages(row.inputs[field.name]) in before for row in results)
 
@@ -178,7 +178,7 @@ def test_packed_rows_train_as_padded_ones_and_resume_exactly(
 
     padded = Life(installation, plan(), tmp_path / "padded")
     whole = Life(installation, plan(pack=True), tmp_path / "whole")
-    assert 8 <= len(shapes) < 12  # those of the steps, some read ahead, and none of the two evaluations
+    assert 8 <= len(shapes) < 12  # batches of the steps, some of them prefetched, and none of the two evaluations
     assert min(sequences for sequences, _ in shapes) < 4
     assert max(length for _, length in shapes) <= 48
     assert whole.metrics() == pytest.approx(padded.metrics(), rel=1e-3)
@@ -222,7 +222,7 @@ def test_options_of_another_form_are_refused(installation: Path) -> None:
 
 
 class StoppedWhileGenerating(Life):
-    """Asks for a stop once the texts of the evaluation at `stop_at` are generated."""
+    """Requests a stop once the texts of the evaluation at `stop_at` are generated."""
 
     def should_stop(self) -> bool:
         phases = [(event.phase, event.step) for event in self.events if event.kind == "phase"]

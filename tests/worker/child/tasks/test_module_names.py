@@ -1,4 +1,4 @@
-"""Full names of modules fit every task of a model, whatever prefix its class has: as targets, as ranks, and after an export."""
+"""Full module names work for every task of a model, with any prefix: as targets, in ranks, and in an export."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tests.worker.child.test_training import Life
 
 HEADS = ("text_classification", "token_classification", "question_answering")
 TASKS_OF = {"bert": HEADS, "llama": (*HEADS[:2], "causal_language_model"), "bart": (HEADS[0], HEADS[2], "text_to_text")}
-TASKS_OF["t5"] = TASKS_OF["bart"]  # to tag words, it has no decoder
+TASKS_OF["t5"] = TASKS_OF["bart"]  # for tagging words, it has no decoder
 
 
 @pytest.mark.parametrize("kind", narrowed(TASKS_OF, "t5"))

@@ -1,4 +1,4 @@
-"""Question answering: which rows can be learned, windows over long contexts, and runs with and without unanswerable ones."""
+"""Question answering: usable rows, windows over long contexts, and runs with and without unanswerable questions."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tests.worker.child.test_training import Life
 
 
 def row(number: int, *, words: int = 12, has_answer: bool = True) -> dict[str, Any]:
-    """A question about the one word of a context that is praise."""
+    """A question about the only word of praise in a context."""
     answer = WORDS["fresh"][number % 5]
     context = [FILLER[(number + 3 * at) % 10] for at in range(words)]
     context[(7 * number) % words] = answer

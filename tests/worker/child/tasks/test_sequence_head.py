@@ -1,4 +1,4 @@
-"""Tasks with a head for a whole text: they learn words of a tiny vocabulary, and are measured as scikit-learn and SciPy do."""
+"""Tasks with a head for a whole text: they learn a tiny vocabulary; metrics equal scikit-learn's and SciPy's."""
 
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def test_measures_of_classes_equal_those_of_scikit_learn_and_are_zero_for_one_gu
 
 
 def scored(count: int) -> list[dict[str, object]]:
-    """Texts of ten words, whose score is the share of good ones."""
+    """Texts of ten words, whose score is the fraction of good ones."""
     return [
         {"text": " ".join([GOOD[n % 5]] * (n % 11) + [BAD[n % 5]] * (10 - n % 11)), "score": (n % 11) / 10, "id": n}
         for n in range(count)
@@ -137,7 +137,7 @@ def labelled(count: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for n in range(count):
         praise, blame = n % 4 in (1, 3), n % 4 in (2, 3)
-        # Equally long whatever the labels are.
+        # The length doesn't depend on the labels.
         words = [GOOD[n % 5] if praise else "film"] * 4 + [BAD[n % 5] if blame else "plot"] * 4 + [FILLER[n // 7 % 7]]
         rows.append({"text": " ".join(words), "labels": ["praise"] * praise + ["blame"] * blame})
     return rows

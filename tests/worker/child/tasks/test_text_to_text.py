@@ -1,4 +1,4 @@
-"""Text to text: runs of each kind of encoder-decoder, what is truncated, and what a decoder may be."""
+"""Text to text: runs of each kind of encoder-decoder, truncation, and the rejection of unsuitable models."""
 
 import json
 import shutil
@@ -69,7 +69,7 @@ def test_a_stopped_run_resumes_exactly(tmp_path: Path) -> None:
     assert first.outcome == Outcome("stopped", 4, is_saved=True)
     second = Life(tmp_path, config, tmp_path / "run", attempt=2)
     assert first.metrics() | second.metrics() == whole.metrics()
-    third = Life(tmp_path, config, tmp_path / "run", attempt=3)  # as if the second was killed before its results
+    third = Life(tmp_path, config, tmp_path / "run", attempt=3)  # as if the second one died before its results
     assert third.metrics() == {}
     assert (third.folder / RESULTS_FILE).read_text() == (whole.folder / RESULTS_FILE).read_text()
 

@@ -1,4 +1,4 @@
-"""Token classification: words, their tags and their tokens belong together, whatever the form of the cells."""
+"""Token classification: words match their tags and tokens, for any form of the cells."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the form shows of a row is what the training encodes: for every task, row by row."""
+"""The form shows a row exactly as the training encodes it, for every task, row by row."""
 
 import json
 from collections import Counter
@@ -122,7 +122,7 @@ def test_shown_tokens_are_those_of_the_training(tmp_path: Path, case: str) -> No
     plan = plan_of(folder, options, {"name": "lora", "rank": 2}, max_length=max_length)
     catalog = Catalog(Settings(_env_file=None, data_dir=folder))
 
-    # As the training does it, with the model's weights and all rows.
+    # Encodes as the training does, with the model's weights and all rows.
     rows = split(catalog.dataset("local:rows"), plan.config.data, plan.config.task)
     task = trained_task(plan.config.task, rows.labels)
     tokenizer = load_tokenizer(folder / "models" / "tiny")
