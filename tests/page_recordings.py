@@ -1,7 +1,7 @@
-"""Lives of runs as the page sees them: every event, and the history that the server gives after each.
+"""Lives of runs as the page sees them: every event, and the history that the server returns after each.
 
-`python -m tests.page_recordings` writes them for the page's tests; tests/house/test_page_recordings.py holds that they are still
-what the server sends. Database, API, recorder and training are the real ones. A kill is an exception where the training
+`python -m tests.page_recordings` writes them for the page's tests; tests/test_page_recordings.py checks that the server
+still sends the same. Database, API, recorder and training are the real ones. A kill is an exception where the training
 would record its next event: nothing after it is stored, as with SIGKILL.
 """
 
@@ -65,7 +65,7 @@ class _Killed(BaseException):
 
 
 class Life:
-    """One run of an installation, attempt by attempt. `at(step)` of an attempt says what happens there."""
+    """One run of an installation, attempt by attempt. `at(step)` of an attempt determines what happens at that step."""
 
     def __init__(self, folder: Path, client: TestClient, run_id: str = "") -> None:
         self.settings = Settings(_env_file=None, data_dir=folder, hardware_every_s=0)
@@ -88,7 +88,7 @@ class Life:
         return done
 
     def observe(self) -> None:
-        """Reads the history, as the page does when it is opened."""
+        """Reads the history, as the page does on opening."""
         path = f"/runs/{self.run_id}"
         run, ranks = self.call("GET", path), self.call("GET", f"{path}/ranks", frames=300)
         series = self.call("GET", f"{path}/series", points=600)
@@ -145,7 +145,7 @@ class _Observed(Recorder):
 
     def record(self, event: RunEvent) -> None:
         if event.kind == "metrics":
-            # Speed is another one on each machine.
+            # Speed differs between machines.
             values = {name: value for name, value in event.values.items() if not is_machine_metric(name)}
             if not values:
                 return
@@ -229,7 +229,7 @@ def _interrupted_twice(life: Life) -> None:
 
 
 def _resumed_earlier(life: Life) -> None:
-    """The newest checkpoint is damaged, so that the second attempt begins before what the first one saved."""
+    """The newest checkpoint is damaged, so the second attempt begins before the step that the first one saved."""
     life.attempt(killed(8))
     shutil.rmtree(life.settings.checkpoint_dir(life.run_id, 1, 6))
     life.attempt(killed(7))
@@ -332,7 +332,7 @@ def _by_name(history: Json) -> Json:
 
 
 def _change(before: Any, after: Any) -> Any:
-    """What makes `after` of `before`: objects by field, lists and texts that only grew by what was added."""
+    """The change from `before` to `after`: objects by field; for lists and texts that only grew, the added part."""
     if isinstance(before, dict) and isinstance(after, dict) and before.keys() <= after.keys():
         return {name: _change(before.get(name), after[name]) for name in after if before.get(name, ...) != after[name]}
     if before and isinstance(before, list | str) and isinstance(after, type(before)) and after[: len(before)] == before:
@@ -349,9 +349,9 @@ def installation(folder: Path) -> Path:
 
 
 def shape(value: Any) -> Any:
-    """What of a recording is the same on every machine: all but the digits of numbers that were trained.
+    """The part of a recording that is the same on every machine: everything except the digits of trained numbers.
 
-    A checkpoint's size depends on them too: its log has the losses as text.
+    A checkpoint's size also depends on them, because its log has the losses as text.
     """
     if isinstance(value, dict):
         return {name: "number" if name == "size_bytes" else shape(part) for name, part in value.items()}

@@ -1,4 +1,4 @@
-"""A copy of server and worker with files added and lines changed: what a new method or task amounts to."""
+"""A copy of server and worker with added files and changed lines, as for a new method or task."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def copy_sources(folder: Path, new: Mapping[str, Path], edited: Mapping[str, Sequence[tuple[str, str]]]) -> Path:
-    """Copies into `folder`, adds the `new` files, and replaces text in the `edited` ones: each text occurs once."""
+    """Copies into `folder`, adds the `new` files, and replaces text in the `edited` ones: each text must occur once."""
     for part in ("backend", "worker"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("static"))
     for path, source in new.items():

@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 def wait_for(
     what: str, condition: Callable[[], Value | None], *, deadline_s: float = 180.0, every_s: float = 0.1
 ) -> Value:
-    """The first true value of `condition`; fails with `what` once the deadline has passed."""
+    """Returns the first true value of `condition`; fails with `what` once the deadline has passed."""
     end = time.monotonic() + deadline_s
     while not (value := condition()):
         assert time.monotonic() < end, f"waited {deadline_s:.0f} s for: {what}"
@@ -32,7 +32,7 @@ def wait_for(
 
 
 class Stack:
-    """One installation in `data_dir`. Start its parts as needed; `stop` ends what is left.
+    """One installation in `data_dir`. Start its parts as needed; `stop` ends those that are still running.
 
     `forked`: starts API and workers without importing everything in each.
     """

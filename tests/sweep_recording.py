@@ -1,7 +1,7 @@
-"""Answers about sweeps, for the page's tests: `python -m tests.sweep_recording` writes them.
+"""Responses about sweeps, for the page's tests: `python -m tests.sweep_recording` writes them.
 
-tests/backend/api/routes/trials/test_sweeps.py holds that they are still what the server answers. A stand-in for the worker does
-the runs, with results that are chosen here.
+tests/backend/api/routes/test_sweeps.py checks that the server still responds the same. A stand-in for the worker
+finishes the runs, with results that are chosen here.
 """
 
 import json
@@ -60,7 +60,7 @@ HALVING: Json = {
 
 
 class Worker:
-    """Does the runs of a server as it is told."""
+    """Finishes the runs of a server with chosen results."""
 
     def __init__(self, app: FastAPI) -> None:
         self._resources = app.state.resources
@@ -88,14 +88,14 @@ class Worker:
             runs.transition(session, run, status, now=5.0, reason=reason or None, message=message)
 
     def train(self, score: Callable[[Json], float]) -> None:
-        """Does the next run, to the end."""
+        """Finishes the next run."""
         claim = self.start()
         self.evaluate(claim, 100, score(dict(claim.config)))
         self.end(claim)
 
 
 def record(api: httpx.Client | TestClient, app: FastAPI) -> Json:
-    """The list of sweeps, then for each: what the page of the sweep asks for."""
+    """The list of sweeps, then for each sweep the responses that its page requests."""
     worker = Worker(app)
 
     def launch(asked: Json) -> str:

@@ -1,4 +1,4 @@
-"""A tiny random BERT with a tokenizer, and a data set that it can learn: for tests of wiring, not of learning."""
+"""A tiny random BERT with a tokenizer, and a data set that it can learn, for integration tests."""
 
 import csv
 import os

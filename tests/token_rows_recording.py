@@ -1,6 +1,6 @@
-"""An answer of the job `tokenize_rows`, for the page's tests: `python -m tests.token_rows_recording` writes it.
+"""A response of the job `tokenize_rows`, for the page's tests: `python -m tests.token_rows_recording` writes it.
 
-tests/worker/child/tasks/test_tokenize_rows.py holds that it is still what the job answers.
+tests/worker/child/tasks/test_tokenize_rows.py checks that the job still returns the same.
 """
 
 import json
@@ -16,7 +16,7 @@ FILE = Path(__file__).parents[1] / "frontend" / "src" / "features" / "new-run" /
 
 
 def record(folder: Path) -> dict[str, Any]:
-    """Three prompts with a chat template, of which the end is cut off."""
+    """Three prompts with a chat template, whose end is cut off."""
     install(folder, "llama", PAIRS[:24], chat_template=CHAT)
     task = {"name": "causal_language_model", "generated_rows": 0}
     plan = plan_of(folder, task, {"name": "lora", "rank": 2}, max_length=22)

@@ -1,6 +1,6 @@
-"""Which cases of a parametrised test run in `make test`, and which in `make test-all` alone.
+"""Which cases of a parametrised test run in `make test`, and which only in `make test-all`.
 
-Every test keeps some cases in `make test`: a wide case checks more of what a narrow one checks already.
+Every test keeps some cases in `make test`: a wide case only adds to what a narrow one checks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,12 +11,12 @@ import pytest
 
 
 def wide(*cases: Any) -> list[Any]:
-    """Cases for `make test-all` alone: `parametrize("step", [3, 8, *wide(1, 4, 5)])`; several values are a tuple."""
+    """Cases only for `make test-all`: `parametrize("step", [3, 8, *wide(1, 4, 5)])`; several values are a tuple."""
     return [pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.wide) for case in cases]
 
 
 def narrowed(cases: Iterable[str], *narrow: str) -> list[Any]:
-    """All cases, wide but for those in `narrow`: `parametrize("kind", narrowed(KINDS, "bert", "t5"))`."""
+    """All cases, wide except those in `narrow`: `parametrize("kind", narrowed(KINDS, "bert", "t5"))`."""
     listed = list(cases)
     unknown = set(narrow) - set(listed)
     assert not unknown, f"not among the cases: {sorted(unknown)}"
@@ -24,7 +24,7 @@ def narrowed(cases: Iterable[str], *narrow: str) -> list[Any]:
 
 
 def each_once(cases: Iterable[Any], *others: Sequence[Any]) -> list[Any]:
-    """All combinations, wide but for one of each case, in which the others take turns.
+    """All combinations, wide except one for each case; the narrow ones cycle through the other values.
 
     `parametrize(("kind", "form"), each_once(KINDS, FORMS))` runs the first kind in the first form, the second in the second.
     """

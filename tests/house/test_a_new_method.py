@@ -1,4 +1,4 @@
-"""A new method touches four files, and is planned, validated and trained like the others (see CONTRIBUTING.md)."""
+"""A new method needs changes in four files, and is planned, validated and trained like the others (CONTRIBUTING.md)."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A new task touches four files, and is planned, trained and asked like the others (see CONTRIBUTING.md)."""
+"""A new task needs changes in four files; it is planned, trained and used like the others (CONTRIBUTING.md)."""
 
 import json
 from pathlib import Path

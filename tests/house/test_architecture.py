@@ -1,4 +1,4 @@
-"""The house's rules: who may import whom, and that the server stays free of torch."""
+"""The rules of the code base: which modules may import which, and no torch in the server."""
 
 import ast
 import subprocess
@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = {"rankscope": ROOT / "backend", "rankscope_worker": ROOT / "worker", "dynamic_rank": ROOT / "worker"}
 STANDARD_LIBRARY = sys.stdlib_module_names
 
-# A room is a folder, or a module at the top of a package. Room -> rooms that its modules may import, besides their own.
-# A room that is not listed has the row of the nearest folder above it that is.
+# A room is a folder, or a module at the top of a package. Room -> rooms that its modules may import, in addition to
+# their own. A room that is not listed uses the entry of its nearest listed parent folder.
 _FOUNDATION = {"rankscope.contract", "dynamic_rank.schedule", "rankscope.settings", "rankscope.data_folder"}
 _STORE = {f"rankscope.store{room}" for room in ("", ".database", ".experiments", ".history", ".listing", ".sweeps")}
 _CATALOG = {"rankscope.catalog", "rankscope.catalog.data", "rankscope.catalog.imported", "rankscope.catalog.models"}
@@ -163,8 +163,8 @@ ALLOWED: dict[str, set[str]] = {
 # These may import all of their subfolders.
 _WHOLE = {"rankscope", "dynamic_rank"}
 MAX_MODULES = 20
-# What runs in the worker's supervising process, at the top of the package what both processes use: it must start fast and
-# survive what kills a child.
+# Modules of the worker's supervising process, and at the top of the package those that both processes use: they must
+# start fast and survive whatever kills a child.
 SUPERVISING = sorted(
     ".".join(path.relative_to(ROOT / "worker").with_suffix("").parts)
     for folder in ("rankscope_worker", "rankscope_worker/host")
@@ -208,7 +208,7 @@ MODULES = dict(modules())
 
 
 def room_of(name: str) -> str:
-    """The folder of a module of ours, or the module itself at the top of a package; `name` may be of something in it."""
+    """The folder of one of our modules, or the module at the top of a package; `name` may be inside the module."""
     while name not in MODULES:
         name = name.rpartition(".")[0]
     if is_within(name, {"rankscope.contract"}):
@@ -222,7 +222,7 @@ def room_of(name: str) -> str:
 def rooms_imported(module: str, path: Path) -> set[str]:
     """Rooms that a module imports from, other than its own."""
     ours = [name for name in imports(path) if is_within(name, set(SOURCES))]
-    # `from rankscope.store import runs` names the package too; only what is taken from it counts.
+    # `from rankscope.store import runs` also names the package; only the imported names count.
     taken = {name for name in ours if not any(other.startswith(f"{name}.") for other in ours)}
     return {room_of(name) for name in taken} - {room_of(module), "rankscope", "rankscope_worker"}
 
@@ -267,7 +267,7 @@ def writes(path: Path) -> Iterator[ast.With]:
 
 
 def calls_in_a_write(block: ast.With) -> Iterator[str]:
-    """What is called in the block, as dotted names, but for the errors that it raises."""
+    """The calls in the block, as dotted names, except the errors that it raises."""
     raised = {id(node.exc) for node in ast.walk(block) if isinstance(node, ast.Raise)}
     for statement in block.body:
         for node in ast.walk(statement):
@@ -284,7 +284,7 @@ def calls_in_a_write(block: ast.With) -> Iterator[str]:
     ],
 )
 def test_only_functions_of_the_store_are_called_within_a_write_transaction(module: str, path: Path) -> None:
-    """It holds the database's only write lock, so it builds no response, reads no file, and calls no other service."""
+    """It holds the database's only write lock, so it must not build responses, read files, or call other services."""
     names = {
         alias.asname or alias.name
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -314,7 +314,7 @@ def test_contract_imports_only_the_standard_library_pydantic_sqlmodel_and_the_sc
 
 
 def test_importing_does_not_load_torch() -> None:
-    """One process imports all of them, one after the other, so the first line with a package names who loads it."""
+    """One process imports all modules in turn, so the first line with a package names the module that loads it."""
     names = ["rankscope.app", "rankscope.cli", "rankscope.up", "rankscope_worker.child.train", *SUPERVISING]
     script = f"""if True:
         import importlib, sys

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md names files that exist, and few of them for each change."""
+"""CONTRIBUTING.md names existing files, and only a few for each change."""
 
 import re
 from pathlib import Path
@@ -30,6 +30,6 @@ def test_a_change_touches_few_files(change: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(set(paths(GUIDE))))
 def test_a_file_named_in_the_guide_exists(path: str) -> None:
-    # What does not exist yet has a folder that does: the part before the first placeholder.
+    # A file that doesn't exist yet has an existing folder: the part before the first placeholder.
     known = re.split(r"[\w.-]*(?:NAME|NUMBER)", path)[0]
     assert (ROOT / known).exists() or (ROOT / "tests" / known).exists(), known

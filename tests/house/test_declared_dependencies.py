@@ -1,4 +1,4 @@
-"""pyproject.toml declares every package that the code imports itself: one that merely comes with another may go with it."""
+"""pyproject.toml declares every package that the code imports, even one that another package also installs."""
 
 import ast
 import re
@@ -44,7 +44,7 @@ def imported(files: Iterable[Path]) -> dict[str, Path]:
     return {name: path for name, path in found.items() if name not in OURS | NEVER_LOADED | sys.stdlib_module_names}
 
 
-# A worker starts without the training stack, to say that it is missing: its supervising modules need the base alone.
+# A worker starts without the training stack, to report that it is missing: its supervising modules need only the base.
 SERVER = ["backend/**/*.py", "worker/rankscope_worker/*.py", "worker/rankscope_worker/host/*.py"]
 
 

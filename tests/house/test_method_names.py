@@ -1,4 +1,4 @@
-"""Only a method's own files know its name: everything else asks the method.
+"""Only a method's own files know its name: all other code asks the method.
 
 A name that turns up here is a question that `rankscope.contract.methods.base.Method`, or `RankMethod` in the worker, should
 answer instead.

@@ -1,4 +1,4 @@
-"""The recordings that the page is tested with are what the server sends today."""
+"""The recordings that the page is tested with equal the server's current responses."""
 
 import json
 from pathlib import Path

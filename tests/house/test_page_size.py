@@ -15,7 +15,7 @@ HEAD = 550
 """The head of each response."""
 
 
-# Each page with the parts that it loads by itself.
+# Each page with the parts that it loads separately.
 @pytest.mark.parametrize(
     "parts",
     [

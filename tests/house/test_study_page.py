@@ -1,4 +1,4 @@
-"""The tables of docs/study.md are those of the stored answers: none of their numbers is typed in."""
+"""The tables of docs/study.md equal those of the stored answers: no number is typed by hand."""
 
 from scripts.study.__main__ import ANSWERS, PAGE
 from scripts.study.report import tables

@@ -1,4 +1,4 @@
-"""Only a task's own files know its columns, its metrics and its head: everything else asks the task.
+"""Only a task's own files know its columns, its metrics and its head: all other code asks the task.
 
 A word that turns up here is a question that `rankscope.contract.tasks.task.Task`, or `TrainedTask` in the worker, should
 answer instead.
@@ -35,7 +35,7 @@ PERMITTED = {
     "frontend/src/features/new-run/form/task.test.ts": {"tags_column"},  # an example of a configuration
 }
 LIBRARY = "worker/dynamic_rank/"
-"""It tells heads apart by PEFT's names of tasks."""
+"""It distinguishes heads by PEFT's task names."""
 NAMES = (
     "eval_accuracy",
     "SEQ_CLS",

@@ -1,6 +1,6 @@
 """A run from launch to adapter on the stack of docker-compose.yml: its two commands, PostgreSQL and Valkey.
 
-Both layouts of an adapter as the server sends them, and the script that loads it: real adapters, PEFT as the reader.
+Both layouts of an adapter as the server sends them, and the script that loads it, with real adapters and PEFT.
 """
 
 import json
@@ -58,7 +58,7 @@ def adapter(tmp_path: Path) -> tuple[Path, Path, Sizes]:
 def stack_with_run(
     tmp_path_factory: pytest.TempPathFactory, new_postgres: Callable[[str], str]
 ) -> Iterator[StackWithRun]:
-    """A finished run of dynamic rank on the real stack, and its events as they came."""
+    """A finished run of dynamic rank on the real stack, and its events in order of arrival."""
     stack = Stack(tmp_path_factory.mktemp("layouts") / "data", database_url=new_postgres("template1"))
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     make_reviews(stack.settings.datasets_dir / "reviews.csv")

@@ -29,14 +29,14 @@ COMMANDS = {
     "worker": ["rankscope", "worker", "--name", "w"],
 }
 FORKED = COMMANDS | {"worker": ["rankscope_worker", "--name", "w"]}
-"""`rankscope worker` replaces its process by a new Python with this module."""
+"""`rankscope worker` replaces its process with a new Python that runs this module."""
 SERVERS = ("up", "api")
 SECRET = "s3cret-of-the-url"
 
 
 @dataclass
 class Place:
-    """An installation in which something is wrong; `options` go to the command line."""
+    """A broken installation; `options` are passed on the command line."""
 
     folder: Path
     broker: Broker
@@ -73,7 +73,7 @@ class Place:
         )
 
     def run(self, commands: tuple[str, ...]) -> list[Ended]:
-        """All of these, at the same time, until each has ended."""
+        """Runs all of these at the same time, until each has ended."""
         return self.forked.run([[*FORKED[command], *self.options] for command in commands], self.variables)
 
     def run_installed(self, commands: tuple[str, ...]) -> list[Ended]:
@@ -87,7 +87,7 @@ class Place:
         return [Ended(process.returncode, *text) for process, text in zip(started, texts, strict=True)]
 
     def processes(self) -> list[psutil.Process]:
-        """All that was started with this data folder."""
+        """All processes that were started with this data folder."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -102,7 +102,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, migrated_sqlite: Path, shared_broker: Broker, forked: ForkedCommands) -> Place:
-    """Nothing is wrong yet."""
+    """An installation that is not broken yet."""
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     shutil.copy(migrated_sqlite, folder / "rankscope.db")
@@ -111,7 +111,7 @@ def place(tmp_path: Path, migrated_sqlite: Path, shared_broker: Broker, forked: 
 
 
 def cannot_start(place: Place, commands: tuple[str, ...], *words: str, as_installed: bool = False) -> None:
-    """All of these commands, at the same time."""
+    """Runs all of these commands at the same time."""
     ended = (place.run_installed if as_installed else place.run)(commands)
     for name, (code, output, errors) in zip(commands, ended, strict=True):
         shown = f"{name}: {errors}{output}"
@@ -146,7 +146,7 @@ def write(name: str, content: bytes) -> Break:
 
 
 def damage(place: Place) -> None:
-    """Zeroes in the middle; the header stays."""
+    """Overwrites the middle with zeros; the header stays."""
     content = bytearray(place.database.read_bytes())
     content[4096 : 4096 * 4] = bytes(4096 * 3)
     place.database.write_bytes(content)
@@ -383,13 +383,13 @@ def test_worker_that_cannot_start_is_reported_once_and_started_again_until_it_ca
         return int(pid_file.read_text(encoding="utf-8").split()[0])
 
     def registered() -> int:
-        """Process id of the worker that takes runs."""
+        """Process id of the worker that claims runs."""
         with closing(sqlite3.connect(place.database)) as raw:
             found = raw.execute("SELECT pid FROM worker WHERE name = 'local'").fetchone()
         return int(found[0]) if found else 0
 
     def own_lines() -> list[str]:
-        """What the worker says of itself."""
+        """The worker's own log lines."""
         said = log.read_text(encoding="utf-8").splitlines()
         return [line.partition(" INFO ")[2] for line in said if " INFO Worker local " in line]
 
@@ -402,7 +402,7 @@ def test_worker_that_cannot_start_is_reported_once_and_started_again_until_it_ca
     try:
         first = wait_for("the worker to take runs", registered)
         assert first == pid()
-        # Celery sets the level of the root logger, and these lines are gone, unless it is kept from it.
+        # If Celery could set the level of the root logger, these lines would be missing.
         wait_for("its first line", lambda: own_lines() == ["Worker local takes runs: 1 slot(s), 0 GPU(s)."])
         place.sql("ALTER TABLE run RENAME COLUMN notes TO remarks")
         os.kill(first, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A tiny experiment and a tiny sweep on the complete stack, to their results: one as a part of the study, one by a file."""
+"""A tiny experiment and a tiny sweep run to their results on the complete stack, from a study part and from files."""
 
 import json
 import time
@@ -106,7 +106,7 @@ def test_an_experiment_is_paused_and_trained_to_its_answer(
 
 
 def _check_sweep(client: Client, sweep_id: str) -> None:
-    """Two points, the second one chosen by TPE, ranked by what their runs have measured."""
+    """Two points, the second one chosen by TPE, ranked by their runs' measurements."""
     done = wait_for("the sweep to be done", lambda: client.sweep(sweep_id)["status"] == "done", deadline_s=120)
     assert done
     board = client.leaderboard(sweep_id)["items"]

@@ -1,4 +1,4 @@
-"""Try it, on the whole stack: API, Valkey, a Celery worker, and the child that loads the models."""
+"""Try it, on the complete stack: API, Valkey, a Celery worker, and the child that loads the models."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,7 +30,7 @@ LONG = DYNAMIC | {"training": DYNAMIC["training"] | {"max_steps": 1_000_000, "ev
 def stack(tmp_path_factory: pytest.TempPathFactory, forked: ForkedCommands) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     stack = Stack(folder / "data", forked=forked, lease_s=6, hardware_every_s=0.5)
-    # A training at full speed would take a whole core from the predictions.
+    # A training at full speed would take a core away from the predictions.
     stack.environment |= hooked(folder / "faults", pace_s=0.03)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     make_reviews(stack.settings.datasets_dir / "reviews.csv")

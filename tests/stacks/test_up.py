@@ -76,7 +76,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def started(request: pytest.FixtureRequest) -> Iterator[list[Up]]:
-    """Those that a test has started; each is ended, whatever the test did."""
+    """The processes that a test has started; each is ended, even if the test fails."""
     ups: list[Up] = []
     yield ups
     for one in ups:
