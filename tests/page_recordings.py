@@ -1,6 +1,6 @@
 """Lives of runs as the page sees them: every event, and the history that the server returns after each.
 
-`python -m tests.page_recordings` writes them for the page's tests; tests/test_page_recordings.py checks that the server
+`python -m tests.page_recordings` writes them for the page's tests; tests/house/test_page_recordings.py checks that the server
 still sends the same. Database, API, recorder and training are the real ones. A kill is an exception where the training
 would record its next event: nothing after it is stored, as with SIGKILL.
 """

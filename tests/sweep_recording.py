@@ -1,6 +1,6 @@
 """Responses about sweeps, for the page's tests: `python -m tests.sweep_recording` writes them.
 
-tests/backend/api/routes/test_sweeps.py checks that the server still responds the same. A stand-in for the worker
+tests/backend/api/routes/trials/test_sweeps.py checks that the server still responds the same. A stand-in for the worker
 finishes the runs, with results that are chosen here.
 """
 

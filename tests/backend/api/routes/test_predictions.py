@@ -1,4 +1,4 @@
-"""Prediction requests: what is refused, and what waits. For the answers, see tests/test_predictions_stack.py."""
+"""Prediction requests: what is refused, and what waits. For the answers, see tests/stacks/test_predictions_stack.py."""
 
 from collections.abc import Callable
 from typing import Any
