@@ -363,7 +363,7 @@ def plan_checked(changes: dict[str, Any], catalog: Catalog) -> None:
         ({"methods": [{"method": "eva", "options": {"rho": 0}}]}, "methods.0.options.rho", "1"),
         ({"seeds": list(range(100, 150)), "budgets": [1, 2, 3, 4, 5, 6, 7, 8]}, "seeds", "at most 2,000"),
         ({"methods": [{"method": "control", "options": {"rank_pattern": {NAMES[0]: 6}}}]}, "budgets", "mean rank"),
-        ({"methods": [{"method": "eva"}, {"method": "eva"}]}, "methods.1.name", "as another method's"),
+        ({"methods": [{"method": "eva"}, {"method": "eva"}]}, "methods.1.name", "the name of another method"),
         ({"config": CONFIG | {"data": {"id": "local:nothing"}}}, "config.data.id", "nothing"),
     ],
 )
