@@ -240,7 +240,9 @@ def test_runs_are_filtered_labelled_archived_and_grouped(stack: Stack, page: Pag
 
     page.get_by_role("button", name="Choose columns").click()
     page.get_by_label("Find a column").fill("training.seed")
-    page.get_by_label("config.training.seed").check()
+    seed_choice = page.get_by_label("config.training.seed")
+    seed_choice.click()  # in the address first, and then checked
+    expect(seed_choice).to_be_checked()
     page.keyboard.press("Escape")
     seed_column = page.get_by_role("columnheader", name="Seed")
     expect(seed_column).to_be_visible()

@@ -1,30 +1,11 @@
 import { useNotifications } from "@mantine/notifications";
-import { Suspense, useEffect, useState } from "react";
-import { lazyPart } from "@/components/server/load-part";
+import { loadPart } from "@/components/server/load-part";
+import { useLaterPart } from "@/components/server/use-later-part";
 
-const NotificationList = lazyPart(
-  () => import("./NotificationList"),
-  (part) => part.NotificationList,
-);
+const loadList = async () => (await loadPart(() => import("./NotificationList"))).NotificationList;
 
-const afterMs = 5_000;
-
-/**
- * Displays notifications. Loaded after the first paint, but soon, because the server may become unreachable.
- * Notifications that are sent before that wait in their store.
- */
+/** Shows notifications. Those that are sent before its code is loaded wait in their store. */
 export function LazyNotifications() {
-  const [isLater, setIsLater] = useState(false);
-  const hasSome = useNotifications().notifications.length > 0;
-  useEffect(() => {
-    const timer = setTimeout(() => setIsLater(true), afterMs);
-    return () => clearTimeout(timer);
-  }, []);
-  return (
-    (isLater || hasSome) && (
-      <Suspense>
-        <NotificationList />
-      </Suspense>
-    )
-  );
+  const List = useLaterPart(loadList, useNotifications().notifications.length > 0);
+  return List && <List />;
 }

@@ -1,21 +1,11 @@
-import { Suspense, useState } from "react";
-import { lazyPart } from "@/components/server/load-part";
+import { loadPart } from "@/components/server/load-part";
+import { useLaterPart } from "@/components/server/use-later-part";
 import type { ConfirmProps } from "./ConfirmDialog";
 
-const ConfirmDialog = lazyPart(
-  () => import("./ConfirmDialog"),
-  (part) => part.ConfirmDialog,
-);
+const loadDialog = async () => (await loadPart(() => import("./ConfirmDialog"))).ConfirmDialog;
 
-/** Asks for confirmation before something is lost. The dialog's code is loaded when one is first opened. */
+/** Asks before something is lost. */
 export function Confirm(props: ConfirmProps) {
-  const [wasOpened, setWasOpened] = useState(false);
-  if (props.opened && !wasOpened) setWasOpened(true);
-  return (
-    wasOpened && (
-      <Suspense>
-        <ConfirmDialog {...props} />
-      </Suspense>
-    )
-  );
+  const Dialog = useLaterPart(loadDialog, props.opened);
+  return Dialog && <Dialog {...props} />;
 }
