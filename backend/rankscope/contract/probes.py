@@ -36,7 +36,7 @@ class ProbeResult(_Shape):
     device: Literal["cpu", "gpu"]
     device_name: str
     peak_bytes: int | None
-    """Largest memory of the process on a CPU, and what torch has allocated at most on a GPU; None if the system has no number."""
+    """Peak memory of the process on a CPU, or of torch's allocations on a GPU; None if the system doesn't report it."""
     longest: dict[str, int]
     """Characters of the longest text that was trained on, by column."""
 

@@ -6055,7 +6055,7 @@ export interface components {
             };
             /**
              * Peak Bytes
-             * @description Largest memory of the process on a CPU, and what torch has allocated at most on a GPU; None if the system has no number.
+             * @description Peak memory of the process on a CPU, or of torch's allocations on a GPU; None if the system doesn't report it.
              */
             peak_bytes: number | null;
             /**

