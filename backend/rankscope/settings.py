@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rankscope.contract.errors import StartupError
 
+ENV_PREFIX = "RANKSCOPE_"
+"""All environment variables that are read begin with it."""
 _HOST = re.compile(r"\*|[A-Za-z0-9._-]+(:[0-9]+)?|\[?[0-9A-Fa-f:.]+\]?")
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?")
 _NAME = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -21,7 +23,7 @@ _SECRETS = frozenset({"token", "database_url", "broker_url"})
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="RANKSCOPE_", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, use_attribute_docstrings=True)
 
     data_dir: Path = Path("rankscope-data")
     """Database, run files, token. Workers on other hosts need the same folder (shared file system)."""
@@ -150,7 +152,7 @@ class Settings(BaseSettings):
         """Returns the settings as environment variables, for a child process."""
         text = self.model_dump(mode="json") | {"data_dir": str(self.data_dir.absolute())}
         return {
-            f"RANKSCOPE_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            f"{ENV_PREFIX}{name.upper()}": value if isinstance(value, str) else json.dumps(value)
             for name, value in text.items()
         }
 
@@ -174,7 +176,7 @@ def read_settings(**options: object) -> Settings:
 
 def _refusal(error: ErrorDetails, options: dict[str, object]) -> str:
     name = str(error["loc"][0])
-    where = f"--{name.replace('_', '-')}" if name in options else f"RANKSCOPE_{name.upper()}"
+    where = f"--{name.replace('_', '-')}" if name in options else f"{ENV_PREFIX}{name.upper()}"
     value = "" if name in _SECRETS else f" is {error['input']!r}"
     why = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{where}{value}: it {why}" if why.startswith(("should", "must")) else f"{where}{value}: {why}"

@@ -40,15 +40,27 @@ class JobKind:
     """A job that has ended is deleted after this time."""
     not_taken: str = "Start one with `rankscope worker`, then try again."
     """The next step if no worker has taken it within `wait_s`."""
+    imports_torch: bool = False
+    """Whether it is started as a fork of the worker's preloaded process, which has imported torch."""
     takes_slot: bool = False
     """Whether it trains: it needs a free slot of a worker, with its GPU, and others wait until it has ended."""
     uses_hub: bool = False
     """Whether HF_HUB_OFFLINE is the user's choice for it. The libraries of all other children never contact the hub."""
 
 
-PREDICT = JobKind(name="predict", process="The process that loads the models", retry="Try again.", timeout_s=180.0)
+PREDICT = JobKind(
+    name="predict",
+    process="The process that loads the models",
+    retry="Try again.",
+    timeout_s=180.0,
+    imports_torch=True,
+)
 TOKENIZE_ROWS = JobKind(
-    name="tokenize_rows", process="The process that tokenizes the rows", retry="Try again.", timeout_s=180.0
+    name="tokenize_rows",
+    process="The process that tokenizes the rows",
+    retry="Try again.",
+    timeout_s=180.0,
+    imports_torch=True,
 )
 IMPORT_DATA = JobKind(
     name="import_data",
@@ -81,6 +93,7 @@ PROBE = JobKind(
     retry="Measure again.",
     timeout_s=900.0,
     not_taken="Measure again once a run has ended, or start another worker with `rankscope worker`.",
+    imports_torch=True,
     takes_slot=True,
 )
 SHORT: dict[str, JobKind] = {kind.name: kind for kind in (PREDICT, TOKENIZE_ROWS)}

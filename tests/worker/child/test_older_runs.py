@@ -70,6 +70,7 @@ class Old:
         log = folder / "log.txt"
         with log.open("wb") as output:
             child = self.forks.start(
+                "train",
                 [run_id, str(claim.attempt)],
                 folder=folder,
                 environment=environment,

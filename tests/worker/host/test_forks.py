@@ -1,8 +1,11 @@
-"""Trainings as forks of a preloaded process: real processes, which wait for a database that does not respond."""
+"""Trainings and jobs as forks of a preloaded process. The trainings wait for a database that does not respond."""
 
 import ctypes
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +40,7 @@ def test_forks_are_children_of_the_worker_and_outlive_the_preloaded_process(fork
     def start(attempt: str, **more: str) -> Child:
         with log.open("ab") as output:
             child = forks.start(
+                "train",
                 ["a1b2c3d4", attempt],
                 folder=tmp_path,
                 environment=environment | more,
@@ -47,12 +51,37 @@ def test_forks_are_children_of_the_worker_and_outlive_the_preloaded_process(fork
         assert child is not None
         return child
 
+    def job(data_dir: Path) -> tuple[type, str]:
+        """Asks about a run without a database. Returns how it was started, and its answer."""
+        payload, answer = tmp_path / "payload.json", tmp_path / "answer.jsonl"
+        payload.write_text('{"run_id": "nothere", "attempt": 1, "texts": ["a film"]}')
+        given = environment | settings.model_copy(update={"data_dir": data_dir}).as_environment()
+        given["RANKSCOPE_DATABASE_URL"] = f"sqlite:///{data_dir}/rankscope.db"
+        with log.open("ab") as output:
+            child = forks.start(
+                "job",
+                ["predict", str(payload), str(answer)],
+                folder=tmp_path,
+                environment=given,
+                output=output.fileno(),
+                may_fork=True,
+                is_wanted=lambda: True,
+            )
+        assert child is not None
+        assert child.wait() == 0
+        assert child.stdin is not None
+        child.stdin.close()
+        return type(child), answer.read_text(encoding="utf-8")
+
     # An attempt that ends during the imports starts nothing, and doesn't affect the next one.
     nothing = forks.start(
-        [], folder=tmp_path, environment=environment, output=-1, may_fork=True, is_wanted=lambda: False
+        "train", [], folder=tmp_path, environment=environment, output=-1, may_fork=True, is_wanted=lambda: False
     )
     assert nothing is None
 
+    started_as, answer = job(tmp_path / "other")
+    assert started_as is Fork
+    assert "no such table: run" in answer, "RankScope's own variables are those of the job"
     first, second, foreign = start("1"), start("2"), start("3", CUDA_VISIBLE_DEVICES="GPU-1")
     try:
         assert isinstance(first, Fork)
@@ -94,3 +123,27 @@ def test_an_update_of_a_package_is_noticed(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "torch-9.9.9.dist-info").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
     assert installed_code() != before
+
+
+def test_a_job_that_needs_what_the_fork_has_hidden_continues_in_a_new_process(tmp_path: Path) -> None:
+    jobs = f"import rankscope_worker.child.jobs as jobs; jobs.__path__.insert(0, {str(tmp_path)!r})"
+    (tmp_path / "sitecustomize.py").write_text(jobs)
+    (tmp_path / "probe.py").write_text(
+        "import os\n"
+        "from rankscope_worker.child.fast_imports import fast_imports\n"
+        "def run(settings, payload, report):\n"
+        "    with fast_imports(with_quantisation=True):\n"
+        "        return {'process': os.getpid(), 'asked': payload}\n"
+    )
+    payload, answer = tmp_path / "payload.json", tmp_path / "answer.jsonl"
+    payload.write_text('{"a": 1}')
+    code = (
+        "import sys; sys.modules['bitsandbytes'] = None; from rankscope_worker.child import job; job.run(sys.argv[1:])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "probe", str(payload), str(answer)],
+        stdin=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "RANKSCOPE_DATA_DIR": str(tmp_path)},
+    ) as child:
+        assert child.wait(120) == 0
+    assert json.loads(answer.read_text()) == {"result": {"process": child.pid, "asked": {"a": 1}}}

@@ -32,6 +32,7 @@ from rankscope.store import jobs
 from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.doorbell import Doorbell
 from rankscope_worker.host.celery_app import Nudger, make_celery
+from rankscope_worker.host.forks import Forks
 from rankscope_worker.host.gpus import Gpu, GpuReader
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.jobs import JobRunner
@@ -62,6 +63,7 @@ def host(settings: Settings, database_url: str) -> Iterator[Host]:
         nudger=Nudger(settings),
         gpus=[],
         slots=1,
+        forks=Forks(may_fork=False),  # most of these jobs end before they need torch
     )
     engine.dispose()
 

@@ -10,6 +10,10 @@ _NEVER_NEEDED = "datasets"
 _NEEDED_LATER = "scipy"
 
 
+class HiddenLibrary(Exception):
+    """This process has hidden a library that is needed now. Only a new process can import it."""
+
+
 @contextmanager
 def fast_imports(*, with_quantisation: bool = True) -> Iterator[None]:
     """Pauses garbage collection; later collections skip the objects that exist by the end of the block.
@@ -22,7 +26,11 @@ def fast_imports(*, with_quantisation: bool = True) -> Iterator[None]:
     (`with_quantisation`). datasets, which brings pandas, takes 8 %, and RankScope reads data in its own way.
     transformers imports scipy only for object detection; it is hidden only during these imports, because a task's
     metrics may need it.
+
+    Raises HiddenLibrary if bitsandbytes is needed now, and was hidden earlier.
     """
+    if with_quantisation and sys.modules.get(_QUANTISATION, sys) is None:
+        raise HiddenLibrary(_QUANTISATION)
     hidden = [_NEVER_NEEDED, _NEEDED_LATER, *([] if with_quantisation else [_QUANTISATION])]
     hidden = [name for name in hidden if name not in sys.modules]
     # Python's own mark of a module that can't be imported.

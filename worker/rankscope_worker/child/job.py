@@ -1,8 +1,8 @@
-"""The process of a background job: `python -m rankscope_worker.child.job KIND FILE`.
+"""The process of a background job: `python -m rankscope_worker.child.job KIND PAYLOAD ANSWER`.
 
-Reads the payload as a line of JSON from standard input, and writes to FILE, one JSON object per line:
-`{"progress": 0.5}`, then `{"result": {...}}` or `{"error": {"message": ..., "next_step": ...}}`. Exits immediately when
-standard input is closed, because then the worker has ended.
+Reads the payload from the JSON file PAYLOAD, and writes to ANSWER, one JSON object per line: `{"progress": 0.5}`, then
+`{"result": {...}}` or `{"error": {"message": ..., "next_step": ...}}`. Exits immediately when standard input is closed,
+because then the worker has ended.
 """
 
 import json
@@ -10,24 +10,31 @@ import logging
 import os
 import sys
 import threading
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from rankscope.contract.errors import RankScopeError
 from rankscope.settings import Settings
-from rankscope_worker.child.fast_imports import fast_imports
+from rankscope_worker.child.fast_imports import HiddenLibrary, fast_imports
 
 _log = logging.getLogger("rankscope.job")
 _ORPHANED = 3
+STACK = (
+    "rankscope_worker.child.jobs.predict",
+    "rankscope_worker.child.jobs.tokenize_rows",
+    "rankscope_worker.child.predictions",
+)
+"""The modules, including torch, that jobs import in addition to those of trainings. The preloaded process has them."""
 
 
 def main(argv: list[str]) -> int:
-    kind, answer = argv[0], Path(argv[1])
-    payload = json.loads(sys.stdin.readline())
+    kind, payload, answer = argv[0], json.loads(Path(argv[1]).read_bytes()), Path(argv[2])
     threading.Thread(target=_end_with_the_worker, name="worker-watch", daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    # Only predictions and probes load weights, which may be quantised; they import what they need themselves.
-    with fast_imports(with_quantisation=kind in ("predict", "probe")):
+    # Predictions and probes load weights, which may be quantised, so they import torch once they know that.
+    with nullcontext() if kind in ("predict", "probe") else fast_imports(with_quantisation=False):
         module = import_module(f"rankscope_worker.child.jobs.{kind}")
 
     def write(line: dict[str, object]) -> None:
@@ -36,6 +43,9 @@ def main(argv: list[str]) -> int:
 
     try:
         write({"result": module.run(Settings(), payload, lambda share: write({"progress": share}))})
+    except HiddenLibrary:
+        # In a new process, which can import it. It keeps standard input, and with it the worker's hold on it.
+        os.execv(sys.executable, [sys.executable, "-m", "rankscope_worker.child.job", *argv])
     except RankScopeError as error:
         write({"error": {"message": error.detail, "next_step": error.next_step or None}})
     except Exception as error:
@@ -50,8 +60,13 @@ def _end_with_the_worker() -> None:
     os._exit(_ORPHANED)
 
 
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
+def run(argv: list[str]) -> NoReturn:
+    """Does the job and ends the process."""
+    code = main(argv)
     logging.shutdown()
-    # Skip interpreter shutdown: everything is written, and torch's threads may hang during it.
+    # Skips interpreter shutdown: everything is written, and torch's threads may hang during it.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

@@ -1,7 +1,7 @@
-"""Starts trainings as forks of a process that has imported the training stack (see `child/preloaded.py`). Linux only.
+"""Starts trainings and jobs as forks of a process that has imported torch (see `child/preloaded.py`). Linux only.
 
 A start falls back to a new process if the kernel lacks a required feature, if the preloaded process can't start or
-doesn't respond, or if the training needs another environment than the first one.
+doesn't respond, or if the child needs another environment than the first one.
 """
 
 import contextlib
@@ -20,7 +20,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
+
+from rankscope.settings import ENV_PREFIX
 
 _log = logging.getLogger(__name__)
 
@@ -68,12 +70,14 @@ class Fork:
 
 
 Child = Fork | subprocess.Popen[bytes]
+Module = Literal["train", "job"]
+"""What a child runs: a module of `rankscope_worker.child`."""
 
 
 class Forks:
     """Starts children. Each worker has one instance, which is thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_fork: bool = True) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -81,10 +85,11 @@ class Forks:
         self._environment: Mapping[str, str] = {}
         self._code = ""
         """The id, from `installed_code`, of the code that the process has imported."""
-        self._is_possible = sys.platform == "linux"
+        self._is_possible = may_fork and sys.platform == "linux"
 
     def start(
         self,
+        module: Module,
         arguments: Sequence[str],
         *,
         folder: Path,
@@ -93,7 +98,7 @@ class Forks:
         may_fork: bool,
         is_wanted: Callable[[], bool],
     ) -> Child | None:
-        """Starts `python -m rankscope_worker.child.train arguments` in `folder`, in a new session. Raises OSError.
+        """Starts `python -m rankscope_worker.child.MODULE arguments` in `folder`, in a new session. Raises OSError.
 
         output: descriptor for standard output and errors. may_fork: whether a fork of a process that imported the
         training stack without quantisation and without GPUs is suitable. is_wanted: called while waiting, which takes
@@ -101,13 +106,13 @@ class Forks:
         this process ends.
         """
         if may_fork and self._is_possible:
-            fork = self._fork_in_turn(arguments, folder, environment, output, is_wanted)
+            fork = self._fork_in_turn(module, arguments, folder, environment, output, is_wanted)
             if fork is not None:
                 return fork
         if not is_wanted():
             return None
         return subprocess.Popen(
-            [sys.executable, "-m", "rankscope_worker.child.train", *arguments],
+            [sys.executable, "-m", f"rankscope_worker.child.{module}", *arguments],
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
@@ -123,6 +128,7 @@ class Forks:
 
     def _fork_in_turn(
         self,
+        module: Module,
         arguments: Sequence[str],
         folder: Path,
         environment: Mapping[str, str],
@@ -135,16 +141,16 @@ class Forks:
         try:
             if not self._is_preloaded(environment, is_wanted):
                 return None
-            return self._fork(arguments, folder, output, is_wanted)
+            return self._fork(module, arguments, folder, environment, output, is_wanted)
         except (OSError, ValueError, KeyError) as error:
-            _log.warning("The preloaded process does not respond; the training is started as a new process: %s", error)
+            _log.warning("The preloaded process does not respond; the child is started as a new process: %s", error)
             self._end()
             return None
         finally:
             self._lock.release()
 
     def _is_preloaded(self, environment: Mapping[str, str], is_wanted: Callable[[], bool]) -> bool:
-        """Waits for the imports, unless this training can't use the process or is no longer wanted."""
+        """Waits for the imports, unless this child can't use the process or is no longer wanted."""
         code = installed_code()
         if self._process is not None and (self._process.poll() is not None or code != self._code):
             self._end()
@@ -153,32 +159,45 @@ class Forks:
             if not self._is_possible:
                 return False
             self._preload(environment, code)
-        if environment != self._environment:
+        if _at_import(environment) != _at_import(self._environment):
             return False
         if not self._is_ready:
             answer = self._receive(_IMPORTS_S, is_wanted)
             if answer is None:
                 return False
             if "problem" in answer:
-                _log.warning("Trainings are started as new processes, because %s.", answer["problem"])
+                _log.warning("Trainings and jobs are started as new processes, because %s.", answer["problem"])
                 self._is_possible = False
                 self._end()
                 return False
             self._is_ready = True
         return True
 
-    def _fork(self, arguments: Sequence[str], folder: Path, output: int, is_wanted: Callable[[], bool]) -> Fork | None:
+    def _fork(
+        self,
+        module: Module,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        output: int,
+        is_wanted: Callable[[], bool],
+    ) -> Fork | None:
         assert self._socket is not None
         read, write = os.pipe()
         stdin = os.fdopen(write, "wb", buffering=0)
         try:
-            request = {"arguments": list(arguments), "folder": str(folder)}
+            request = {
+                "module": module,
+                "arguments": list(arguments),
+                "folder": str(folder),
+                "settings": _settings(environment),
+            }
             socket.send_fds(self._socket, [json.dumps(request).encode()], [read, output])
             answer = self._receive(_FORK_S, is_wanted)
             if answer is None:
                 self._end()  # otherwise the next start would read the response to this one
             elif answer["pid"] is None:
-                _log.warning("A fork of the preloaded process died; the training is started as a new process.")
+                _log.warning("The preloaded process can't be forked; the child is started as a new process.")
             else:
                 # The fork begins only now: one that this process doesn't know of reads the end of its input, and ends.
                 stdin.write(GO)
@@ -226,6 +245,16 @@ class Forks:
             self._process.wait()
         self._process = self._socket = None
         self._is_ready = False
+
+
+def _settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns RankScope's own variables. A child reads them when it starts, so a fork can be given its own."""
+    return {name: value for name, value in environment.items() if name.startswith(ENV_PREFIX)}
+
+
+def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the other variables: libraries read some of them when they are imported."""
+    return {name: value for name, value in environment.items() if not name.startswith(ENV_PREFIX)}
 
 
 def installed_code() -> str:

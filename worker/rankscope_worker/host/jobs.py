@@ -5,16 +5,15 @@ full, possibly for hours. A child process does the work. It runs on the CPU and 
 use the GPU memory of trainings. If the kind of job takes a slot, it gets the slot's GPU, as a run would.
 """
 
-import contextlib
 import json
 import logging
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
@@ -26,8 +25,10 @@ from rankscope.store.database.engine import reading, writing
 from rankscope.store.doorbell import JobBell
 from rankscope.store.jobs import JobClaim
 from rankscope_worker.database_retries import DATABASE_ERRORS, retry_on_database_errors
+from rankscope_worker.host.child_process import ChildProcess
 from rankscope_worker.host.claims import nudge_if_waiting
 from rankscope_worker.host.endings import last_error_line
+from rankscope_worker.host.forks import Child
 from rankscope_worker.host.gpus import Gpu
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.log_file import bound_log
@@ -58,6 +59,8 @@ class JobRunner:
         self._kinds = kinds
         self._bell = JobBell(host.settings.broker_url)
         self._thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
+        self._wake = threading.Event()
+        """Set when a child has started or ended."""
 
     def start(self) -> None:
         self._thread.start()
@@ -126,26 +129,16 @@ class JobRunner:
         kills_before = oom_kills()
         with tempfile.TemporaryDirectory(prefix="rankscope-job-") as folder:
             log, answer = Path(folder, "log.txt"), _Answer(Path(folder, "answer.jsonl"))
-            with log.open("ab") as output:
-                child = subprocess.Popen(
-                    [sys.executable, "-m", "rankscope_worker.child.job", claim.kind.name, str(answer.path)],
-                    env=self._environment(claim.kind, gpu),
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+            start = partial(self._start, claim, gpu, Path(folder), log, answer)
+            child = ChildProcess(start, self._wake, f"Job {claim.id}, attempt {claim.attempt}")
             try:
-                self._hand_over(child, claim)
                 failure = self._wait(child, claim, answer, log)
             finally:
-                child.kill()
-                code = child.wait()
-                assert child.stdin is not None
-                with contextlib.suppress(OSError):
-                    child.stdin.close()
+                code = child.end()
             outcome = failure or answer.outcome()
-            if outcome is None and not self._host.is_draining:
+            if outcome is None and child.error is not None:
+                outcome = _Failure(f"{claim.kind.process} can't be started: {child.error}", claim.kind.retry)
+            if outcome is None and code is not None and not self._host.is_draining:
                 was_out_of_memory = oom_kills() > kills_before
                 outcome = _explain(claim.kind, code, last_error_line(log), was_out_of_memory=was_out_of_memory)
         if isinstance(outcome, _Failure):
@@ -158,18 +151,34 @@ class JobRunner:
             environment |= {name: os.environ.get(name, "") for name in HUB_VARIABLES}
         return environment
 
-    def _hand_over(self, child: "subprocess.Popen[bytes]", claim: JobClaim) -> None:
-        """Sends the payload. Standard input stays open, so that its end shows the child that the worker has ended."""
-        assert child.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # if the child has already died, its exit code is reported
-            child.stdin.write(json.dumps(claim.payload).encode() + b"\n")
-            child.stdin.flush()
+    def _start(
+        self,
+        claim: JobClaim,
+        gpu: Gpu | None,
+        folder: Path,
+        log: Path,
+        answer: "_Answer",
+        is_wanted: Callable[[], bool],
+    ) -> Child | None:
+        """Returns None if `is_wanted` returned False before the child started. Raises OSError."""
+        payload = folder / "payload.json"
+        payload.write_text(json.dumps(claim.payload), encoding="utf-8")
+        with log.open("ab") as output:
+            return self._host.forks.start(
+                "job",
+                [claim.kind.name, str(payload), str(answer.path)],
+                folder=folder,
+                environment=self._environment(claim.kind, gpu),
+                output=output.fileno(),
+                may_fork=claim.kind.imports_torch and gpu is None,
+                is_wanted=is_wanted,
+            )
 
-    def _wait(self, child: "subprocess.Popen[bytes]", claim: JobClaim, answer: "_Answer", log: Path) -> _Failure | None:
+    def _wait(self, child: ChildProcess, claim: JobClaim, answer: "_Answer", log: Path) -> _Failure | None:
         """Waits until the child ends (None), or returns why it must be ended. Renews the lease; raises LeaseLost."""
         lease_s = self._host.settings.lease_s
         until, renew_at = time.monotonic() + claim.kind.timeout_s, time.monotonic() + lease_s / 6
-        while child.poll() is None and not self._host.is_draining:
+        while not child.has_ended and not self._host.is_draining:
             now = time.monotonic()
             if now > until:
                 return _Failure(f"There was no result within {claim.kind.timeout_s:.0f} s.", claim.kind.retry)
@@ -177,7 +186,8 @@ class JobRunner:
                 renew_at = now + lease_s / 6
                 self._renew(claim, answer.progress())
             bound_log(log)
-            time.sleep(_LOOK_EVERY_S)
+            self._wake.wait(_LOOK_EVERY_S)
+            self._wake.clear()
         return None
 
     def _renew(self, claim: JobClaim, progress: float | None) -> None:

@@ -25,7 +25,7 @@ from rankscope.store.doorbell import Doorbell
 from rankscope.store.queue import Claim, renew_lease
 from rankscope_worker.database_retries import DATABASE_ERRORS, retry_on_database_errors
 from rankscope_worker.exit_report import read_note
-from rankscope_worker.host.attempt_process import AttemptProcess
+from rankscope_worker.host.child_process import ChildProcess
 from rankscope_worker.host.endings import Ending, StopOrigin, classify, write_ending
 from rankscope_worker.host.forks import Child, Forks
 from rankscope_worker.host.gpus import Gpu
@@ -104,7 +104,7 @@ class Supervisor:
         if self._is_draining:
             return _DRAINED
         claim, kills_before = self.claim, oom_kills()
-        child = AttemptProcess(self._open_log_and_start, self._wake, f"Run {claim.run_id}, attempt {claim.attempt}")
+        child = ChildProcess(self._open_log_and_start, self._wake, f"Run {claim.run_id}, attempt {claim.attempt}")
         try:
             self._watch(child)
         finally:
@@ -139,6 +139,7 @@ class Supervisor:
     def _start(self, output: int, is_wanted: Callable[[], bool]) -> Child | None:
         """Returns None if `is_wanted` returned False before the child started."""
         return self._forks.start(
+            "train",
             [self.claim.run_id, str(self.claim.attempt)],
             folder=self._folder,
             environment=child_environment(self._settings, self._gpu, self._threads),
@@ -155,7 +156,7 @@ class Supervisor:
         except (RankScopeError, OSError, ValueError):
             return False  # the child hits the same error, and reports it
 
-    def _watch(self, child: AttemptProcess) -> None:
+    def _watch(self, child: ChildProcess) -> None:
         """Until the child ends, renews the lease four times per period, and checks for requests every second."""
         renew_every_s = self._settings.lease_s / 4
         look_every_s = min(1.0, renew_every_s)
@@ -185,7 +186,7 @@ class Supervisor:
                 session, self.claim.run_id, self.claim.attempt, lease_s=self._settings.lease_s, now=time.time()
             )
 
-    def _read_requests(self, child: AttemptProcess) -> str | None:
+    def _read_requests(self, child: ChildProcess) -> str | None:
         """Passes new steering requests on to the child. Returns the requested stop, or None."""
         with reading(self._engine) as session:
             run = runs.get_run(session, self.claim.run_id)
@@ -200,7 +201,7 @@ class Supervisor:
                 self._send(child, SteerRequest(request["id"], request["action"], request.get("target_rank")))
         return stop
 
-    def _send(self, child: AttemptProcess, request: SteerRequest) -> None:
+    def _send(self, child: ChildProcess, request: SteerRequest) -> None:
         try:
             child.write(request.as_line())
         except OSError as error:  # the child is ending; the request stays in the database for the next attempt
@@ -209,7 +210,7 @@ class Supervisor:
     def _set_user_stop(self, stop: str | None) -> None:
         self._user_stop = {None: 0, "save": _SAVE, "now": _NOW}.get(stop, 0)
 
-    def _send_stop(self, child: AttemptProcess) -> None:
+    def _send_stop(self, child: ChildProcess) -> None:
         """Passes the most urgent stop request on to the child, and kills it after the grace period."""
         wanted = max(self._user_stop, _SAVE if self._is_draining else 0, _KILL if self._must_kill else 0)
         if wanted and self._stop_origin == "none":

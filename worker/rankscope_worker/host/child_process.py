@@ -1,7 +1,7 @@
-"""The training process of an attempt, from its start to its exit code, in a separate thread.
+"""The process of an attempt or a job, from its start to its exit code, in a separate thread.
 
-The thread is needed for the start: if trainings are forked, the first one waits until torch is imported, and meanwhile
-the lease must be renewed and stop requests must be handled.
+The thread is needed for the start: the first fork waits until torch is imported, and meanwhile the lease must be
+renewed and stop requests must be handled.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from rankscope_worker.host.forks import Child, reap_group
 _log = logging.getLogger(__name__)
 
 
-class AttemptProcess:
+class ChildProcess:
     """Starts immediately. The other methods may be called from any thread, even before the process exists."""
 
     def __init__(self, start: Callable[[Callable[[], bool]], Child | None], wake: threading.Event, name: str) -> None:
