@@ -46,7 +46,7 @@ export function NotesEditor({ id, notes, save, placeholder, minRows, onDone }: N
         <Group gap="xs">
           <Text size="xs" c={saving.isError ? "red" : "dimmed"} role="status" data-testid="notes-state">
             {saving.isError
-              ? `Not saved: ${saving.error.message} It is retried with your next change.`
+              ? `Not saved: ${saving.error.message} Your next change retries it.`
               : isDirty
                 ? "Saving"
                 : draft === null

@@ -80,7 +80,7 @@ export function useRunActions() {
           body: { action, target_rank: targetRank ?? null },
         }),
       ),
-    onError: (error) => notifyError("Could not steer", error),
+    onError: (error) => notifyError("Could not send the steering request", error),
     onSettled: (_, __, { run }) => refresh([run]),
   });
   const reorder = useMutation({

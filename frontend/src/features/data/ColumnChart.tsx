@@ -75,7 +75,7 @@ export function ColumnChart({ columns, target }: ColumnChartProps) {
         />
       ) : (
         <Text size="sm" c="dimmed">
-          No column has few enough values, or texts, for a chart.
+          There is nothing to chart: every column has too many different values, and none has texts.
         </Text>
       )}
       {shows === "lengths" && lengths ? (

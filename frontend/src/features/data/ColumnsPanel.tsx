@@ -19,7 +19,7 @@ export function ColumnsPanel({ profile }: { profile: DataProfile }) {
                 <Table.Th>Name</Table.Th>
                 <Table.Th>Kind</Table.Th>
                 <Table.Th ta="right">Missing</Table.Th>
-                <Table.Th ta="right">Different</Table.Th>
+                <Table.Th ta="right">Distinct</Table.Th>
                 <Table.Th ta="right">Longest</Table.Th>
               </Table.Tr>
             </Table.Thead>

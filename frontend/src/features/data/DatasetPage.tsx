@@ -94,8 +94,8 @@ function Dataset({ detail }: { detail: DatasetDetail }) {
       ) : dataset.problem === null ? (
         <>
           <Text size="sm">
-            This data set is a file of the installation, which is read as it is. Upload it on the page Data
-            for a full profile, pages of rows, and versions.
+            This data set is a file in the datasets folder and is read directly. To get a full profile, all
+            rows and versions, upload it on the Data page.
           </Text>
           <ColumnChart columns={chartedColumns(detail)} target={dataset.target_column} />
         </>

@@ -22,7 +22,7 @@ export function FolderData() {
   return folders.length === 0 ? null : (
     <Panel
       title="From a folder"
-      note="A folder in datasets/ of the data folder. Its files, such as the shards of a large set, become one data set."
+      note="A folder in datasets/ inside the data folder. Its files, such as the shards of a large data set, become one data set."
     >
       <Group gap="xs" align="flex-end">
         <Select

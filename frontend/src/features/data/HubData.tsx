@@ -31,7 +31,7 @@ export function HubData() {
   return (
     <Panel
       title="From the hub"
-      note="A worker downloads the data set's CSV, JSON or Parquet files, checks their hashes, and imports them with their splits. Its code is never run. Private and gated data sets need RANKSCOPE_HF_TOKEN on the worker."
+      note="A worker downloads the data set's CSV, JSON or Parquet files, checks their hashes, and imports them with their splits. Code in it is never executed. Private and gated data sets need RANKSCOPE_HF_TOKEN on the worker."
     >
       <AddForm onAdded={onSettled} />
       {found.data?.length ? (

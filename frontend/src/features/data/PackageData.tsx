@@ -24,7 +24,7 @@ export function PackageData() {
   return files.length === 0 ? null : (
     <Panel
       title="From an installed package"
-      note="Data files of the packages in RANKSCOPE_DATA_PACKAGES. They are read, and never run."
+      note="Data files of the packages in RANKSCOPE_DATA_PACKAGES. They are only read, never executed."
     >
       <Group gap="xs" align="flex-end">
         <Select

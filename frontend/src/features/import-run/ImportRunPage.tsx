@@ -18,7 +18,7 @@ export function ImportRunPage() {
   const send = useMutation({
     mutationFn: async (file: File) => {
       if (file.size > largestBytes)
-        throw new Error(`${file.name} has ${bytes(file.size)}; a bundle has at most ${bytes(largestBytes)}.`);
+        throw new Error(`${file.name} has ${bytes(file.size)}; the limit is ${bytes(largestBytes)}.`);
       return unwrap(
         http.POST("/api/v1/runs/import", {
           body: file as unknown as string,
@@ -38,9 +38,9 @@ export function ImportRunPage() {
           Import a run
         </Title>
         <Text size="sm">
-          A bundle has everything of a run: configuration, curves, ranks, logs and the result. Download it
-          from the run's page (Checkpoints and export), or with <code>rankscope bundle RUN</code>, and import
-          it here to see it next to your own runs.
+          A bundle contains everything about a run: its configuration, curves, ranks, logs and result.
+          Download it on the run's page under <em>Checkpoints and export</em>, or with{" "}
+          <code>rankscope bundle RUN</code>. Import it here to see the run next to your own.
         </Text>
         <Paper
           withBorder

@@ -48,7 +48,7 @@ export function ModelCard({ model, onDelete }: ModelCardProps) {
             <Tooltip
               label={
                 isBusy
-                  ? `${plural(model.n_active_runs, "run")} that needs it is not finished`
+                  ? `Can't be deleted: ${plural(model.n_active_runs, "unfinished run uses", "unfinished runs use")} it`
                   : "Delete model"
               }
             >

@@ -102,7 +102,7 @@ function Losses({ model }: { model: ModelInfo }) {
 
 const Nothing = ({ isFiltered }: { isFiltered: boolean }) =>
   isFiltered ? (
-    <EmptyState title="No model matches">Change the words of the search.</EmptyState>
+    <EmptyState title="No matching models">Search for other words.</EmptyState>
   ) : (
     <EmptyState title="No models yet">
       Download one above, or copy a model's folder into models/ in the data folder.

@@ -19,7 +19,7 @@ export function RestoredAlert({ onDiscard, onClose }: RestoredAlertProps) {
       data-testid="restored"
     >
       <Group gap="sm">
-        <Text size="sm">This page was closed before they were launched.</Text>
+        <Text size="sm">You left this page before you launched or saved them.</Text>
         <Button size="compact-xs" variant="default" onClick={onDiscard}>
           Discard them
         </Button>

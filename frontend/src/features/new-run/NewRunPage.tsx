@@ -35,7 +35,7 @@ export function NewRunPage() {
     [schema.data],
   );
   const unknown =
-    controls.data && !control ? new Error(`Run ${from} offers no comparison with ${as}.`) : null;
+    controls.data && !control ? new Error(`There is no control run "${as}" for run ${from}.`) : null;
   const failed =
     schema.error ??
     presets.error ??

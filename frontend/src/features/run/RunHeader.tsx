@@ -58,7 +58,7 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
         ) : null}
         {run.environment.imported_from ? (
           <Text size="xs" c="dimmed" data-testid="imported-from">
-            Imported; it was run {run.environment.imported_from} there
+            Imported, originally run {run.environment.imported_from}
           </Text>
         ) : null}
       </Group>

@@ -16,7 +16,7 @@ const controls = [
   {
     value: "same_parameters",
     label: "LoRA with the same kept parameters",
-    description: "Separates the method from the size.",
+    description: "Separates the effect of the method from that of the parameter count.",
   },
   {
     value: "found_ranks",
@@ -36,7 +36,8 @@ const controls = [
   {
     value: "random_score",
     label: "Pruning by a random score",
-    description: "Separates choosing from cutting. For methods that choose by a score.",
+    description:
+      "Separates the choice of components from the pruning itself. For methods that choose by a score.",
   },
 ];
 /** Descriptions below the inputs, so that inputs in a row are level. */
@@ -96,7 +97,7 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
           <NumberInput
             {...below}
             label="Looks"
-            description="How often you will look before the answer is final. With 2 or more, you can add seeds after a look, and p values and intervals are corrected for it."
+            description="How many times you will look at the answer before it is final. With 2 or more, you can add seeds after a look; p values and intervals are corrected for it."
             value={asked.looks}
             onChange={(looks) => onChange({ looks: Number(looks) || 1 })}
             min={1}

@@ -47,7 +47,7 @@ export function Measure({ draft, isKnown, isValid }: MeasureProps) {
         leftSection={<IconStopwatch size={14} />}
         onClick={() => start(draft)}
         disabled={!isValid}
-        title="A worker trains a few steps in a free slot, for the time of a step and the peak memory. Nothing else is kept."
+        title="A worker trains a few steps in a free slot to measure the time per step and the peak memory. Nothing else is kept."
         data-testid="measure"
       >
         Measure

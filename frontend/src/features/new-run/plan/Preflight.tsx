@@ -27,7 +27,7 @@ export function Preflight({ checks, onApply, measure }: PreflightProps) {
         {time ? (
           <>
             About {roughly(time.total_s)}
-            {time.includes_evaluations ? "" : " without evaluations"}, {perStep(time.step_s)} a step
+            {time.includes_evaluations ? "" : " without evaluations"}, {perStep(time.step_s)} per step
             <Text span size="xs" c="dimmed">
               {" "}
               ({basis(time)})
@@ -35,7 +35,7 @@ export function Preflight({ checks, onApply, measure }: PreflightProps) {
           </>
         ) : (
           <Text span size="xs" c="dimmed">
-            Time: unknown until a run with this model, method, batch and length has finished, or was measured.
+            Time: unknown until a run with this model, method, batch and length has finished or been measured.
           </Text>
         )}
       </Text>

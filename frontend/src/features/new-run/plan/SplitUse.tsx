@@ -77,7 +77,7 @@ function EqualTexts({ data }: { data: DataPlan }) {
       variant="light"
       mt="xs"
       py="xs"
-      title={`${count(texts)} ${texts === 1 ? "text is" : "texts are"} on both sides`}
+      title={`${count(texts)} ${texts === 1 ? "text is" : "texts are"} in both training and evaluation`}
     >
       <List size="xs" spacing={2}>
         {examples.map((one) => (
@@ -86,7 +86,7 @@ function EqualTexts({ data }: { data: DataPlan }) {
               “{one.text}”
             </Text>
             <Text size="xs" c="dimmed" className="numbers">
-              line {count(one.train_line)} in training, line {count(one.eval_line)} in evaluation
+              line {count(one.train_line)} (training), line {count(one.eval_line)} (evaluation)
             </Text>
           </List.Item>
         ))}

@@ -42,13 +42,13 @@ export function AllocationQuestion({ run }: { run: RunDetail }) {
       <Modal opened={isOpen} onClose={() => setOpen(false)} title="Did the allocation help?" centered>
         <Stack gap="md">
           <Text size="sm">
-            Trains plain LoRA at this run's budget, and plain LoRA with the ranks that it found, with those of
-            another seed, and with the same ranks permuted. The answer says what explains the difference. This
-            run counts as one of them.
+            Trains plain LoRA at this run's budget, and plain LoRA with the ranks that this run found, with
+            the ranks of another seed, and with the same ranks permuted among the modules. The answer says
+            what explains the difference. This run is reused as the run of its seed.
           </Text>
           <NumberInput
             label="Seeds"
-            description="Runs of each kind. With one seed, nothing can be said about chance."
+            description="Runs of each kind. One seed does not show how much results vary by chance."
             value={seeds}
             onChange={(value) => setSeeds(Number(value) || 1)}
             min={1}

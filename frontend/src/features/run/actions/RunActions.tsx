@@ -205,7 +205,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
             component={Link}
             to={`/sweeps/new?run=${run.id}`}
             leftSection={<IconAdjustmentsHorizontal size={15} />}
-            title="Train its configuration with other values of some fields, and rank the results."
+            title="Train this configuration with different values of some fields, and rank the results."
             data-testid="sweep-around-run"
           >
             Sweep around this run

@@ -105,7 +105,7 @@ export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
           <Switch
             size="xs"
             label="Show replaced attempts"
-            title="What an earlier attempt recorded after the step that a later one resumed from"
+            title="What an earlier attempt recorded after the step from which a later one resumed"
             checked={hasGhosts}
             onChange={(event) => setGhosts(event.currentTarget.checked)}
           />
@@ -114,7 +114,7 @@ export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
           <Switch
             size="xs"
             label="Forks"
-            title="Curves of the run that this one was forked from, and of its forks; only by step or progress"
+            title="Also show the run that this one was forked from, and its forks. Only by step or progress."
             checked={hasForks}
             onChange={(event) => setForks(event.currentTarget.checked)}
           />

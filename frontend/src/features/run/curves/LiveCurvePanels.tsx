@@ -153,7 +153,7 @@ function useGhosts(run: RunDetail, name: string) {
     <Switch
       size="xs"
       label="Show replaced attempts"
-      title="What an earlier attempt recorded after the step that a later one resumed from"
+      title="What an earlier attempt recorded after the step from which a later one resumed"
       checked={isOn}
       onChange={(event) => setOn(event.currentTarget.checked)}
     />

@@ -16,7 +16,7 @@ export function MemoryPanel({ memory }: { memory: NonNullable<RunDetail["memory"
       </Text>
       {measured === null ? null : (
         <Text size="xs" c="dimmed">
-          The estimates of later runs of this kind of model are corrected by it.
+          Estimates for later runs of this kind of model are corrected by this measurement.
         </Text>
       )}
     </Panel>
@@ -25,6 +25,6 @@ export function MemoryPanel({ memory }: { memory: NonNullable<RunDetail["memory"
 
 export function difference(estimated: number, measured: number): string {
   const percent = Math.round(100 * (estimated / measured - 1));
-  if (percent === 0) return "the estimate was exact to one percent";
+  if (percent === 0) return "the estimate was right to within one percent";
   return `the estimate was ${Math.abs(percent)} % too ${percent > 0 ? "high" : "low"}`;
 }

@@ -1,4 +1,4 @@
-import { Group, Mark, Progress, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Box, Group, Mark, Progress, SimpleGrid, Stack, Text } from "@mantine/core";
 import type { Prediction } from "@/api/types";
 import { metric } from "@/components/text/format";
 
@@ -24,12 +24,12 @@ interface SideProps {
 
 function Side({ name, guess, inputs }: SideProps) {
   return (
-    <div>
+    <Box role="group" aria-label={name}>
       <Text size="xs" c="dimmed">
         {name}
       </Text>
       <GuessView name={name} guess={guess} inputs={inputs} />
-    </div>
+    </Box>
   );
 }
 

@@ -36,7 +36,7 @@ export default function ResultTab({ run }: { run: RunDetail }) {
     return (
       <EmptyState title={run.artifact ? "No result saved" : "No result yet"}>
         {run.artifact
-          ? "The version of RankScope or the task that this run was trained with did not save predictions for the evaluation rows."
+          ? "Predictions for the evaluation rows were not saved: the task does not have them, or this run was trained with an older version of RankScope."
           : "The predictions for the evaluation rows are shown when training has ended."}
       </EmptyState>
     );

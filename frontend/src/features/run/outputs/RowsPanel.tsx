@@ -30,7 +30,7 @@ export function RowsPanel(props: RowsPanelProps) {
   const baseOf = (row: Row): string => {
     const guess = base.guesses.get(row.row);
     if (guess) return inShort(guess);
-    return isTruncated(row) ? "Not asked: the stored text is truncated" : base.isBusy ? "…" : "–";
+    return isTruncated(row) ? "Not available: the stored text is truncated" : base.isBusy ? "…" : "–";
   };
   return (
     <Panel
@@ -60,7 +60,7 @@ export function RowsPanel(props: RowsPanelProps) {
       {hasBase && base.error ? <ErrorState error={base.error} onRetry={base.askAgain} /> : null}
       {hasBase && base.isBusy ? (
         <Text size="xs" c="dimmed" role="status">
-          A worker asks the base model about these rows.
+          A worker is running the base model on these rows.
         </Text>
       ) : null}
       <Table.ScrollContainer minWidth={0}>

@@ -132,8 +132,8 @@ function CurvesAlone({ run, live }: Pick<RanksTabProps, "run" | "live">) {
   return (
     <Stack gap="md">
       <Alert color="gray" variant="light">
-        {useMethod(run.method).rank_note} Launch the same data with a method that has ranks to compare it at a
-        budget.
+        {useMethod(run.method).rank_note} To compare it at a rank budget, launch the same data with a method
+        that has ranks.
       </Alert>
       <Grid gap="md">
         <Grid.Col span={{ base: 12, md: 6 }}>
