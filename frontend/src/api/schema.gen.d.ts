@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * Compare Ranks
-         * @description The ranks of two runs at equal steps, progress or budget, and how alike the two allocations are.
+         * @description The ranks of two runs at equal steps, progress or budget, and how similar the two allocations are.
          */
         get: operations["compare_ranks"];
         put?: never;
@@ -113,13 +113,13 @@ export interface paths {
         };
         /**
          * List Data Downloads
-         * @description Downloads of data sets that wait, run or ended within a day, newest first.
+         * @description Downloads of data sets that are waiting, running, or ended within the last day, newest first.
          */
         get: operations["list_data_downloads"];
         put?: never;
         /**
          * Download Dataset
-         * @description Requests a download and its import. Returns the one that waits or runs already if there is one of the same.
+         * @description Requests a download and its import. If the same one is already waiting or running, returns that one.
          */
         post: operations["download_dataset"];
         delete?: never;
@@ -139,7 +139,9 @@ export interface paths {
         put?: never;
         /**
          * Cancel Data Download
-         * @description Cancels a download, or removes one that has ended from the list. What was downloaded is kept for a week, to continue.
+         * @description Cancels a download, or removes one that has ended from the list.
+         *
+         *     What was downloaded is kept for a week; a new request continues it.
          */
         post: operations["cancel_data_download"];
         delete?: never;
@@ -273,7 +275,7 @@ export interface paths {
         put?: never;
         /**
          * Import Again
-         * @description Imports a file whose import failed once more, with other options.
+         * @description Repeats a failed import with other options.
          */
         post: operations["import_again"];
         delete?: never;
@@ -317,7 +319,7 @@ export interface paths {
         put?: never;
         /**
          * Import New Version
-         * @description Imports the file of a version once more with other options, as a new version.
+         * @description Imports the file of a version again with other options, as a new version.
          */
         post: operations["import_new_version"];
         delete?: never;
@@ -473,7 +475,7 @@ export interface paths {
         };
         /**
          * Get Answer
-         * @description What the experiment says. p values are corrected for the comparisons that the parameters select.
+         * @description The answer of the experiment. p values are corrected for the comparisons that the parameters select.
          *
          *     It is computed at the first request after a trial has changed, which takes some seconds.
          */
@@ -635,13 +637,13 @@ export interface paths {
         };
         /**
          * List Downloads
-         * @description Downloads that wait, run or ended within a day, newest first.
+         * @description Downloads that are waiting, running, or ended within the last day, newest first.
          */
         get: operations["list_downloads"];
         put?: never;
         /**
          * Download Model
-         * @description Requests a download. Returns the one that waits or runs already if there is one of the same model and revision.
+         * @description Requests a download. If the same model and revision is already waiting or running, returns that download.
          */
         post: operations["download_model"];
         delete?: never;
@@ -661,7 +663,9 @@ export interface paths {
         put?: never;
         /**
          * Cancel Download
-         * @description Cancels a download, or removes one that has ended from the list. What was downloaded is kept for a week, to continue.
+         * @description Cancels a download, or removes one that has ended from the list.
+         *
+         *     What was downloaded is kept for a week; a new request continues it.
          */
         post: operations["cancel_download"];
         delete?: never;
@@ -973,9 +977,9 @@ export interface paths {
         put?: never;
         /**
          * Import Bundle
-         * @description Imports a run from its bundle (GET /runs/RUN/bundle), up to 2 GB, which is the request's body.
+         * @description Imports a run from its bundle, which GET /runs/RUN/bundle returns. Send it as the request's body, up to 2 GB.
          *
-         *     The run keeps its id if that is free, its history, logs and result; its checkpoints are not in a bundle. Files that could
+         *     The run keeps its history, logs and result, and its id if that is free. A bundle has no checkpoints. Files that could
          *     contain code are refused.
          */
         post: operations["import_bundle"];
@@ -2102,7 +2106,7 @@ export interface paths {
         };
         /**
          * List Tasks
-         * @description What a run can be trained for, and what its metrics are called.
+         * @description The tasks that a run can be trained for, with the names of their metrics.
          */
         get: operations["list_tasks"];
         put?: never;
@@ -2142,7 +2146,7 @@ export interface paths {
         };
         /**
          * Get Token Rows
-         * @description The tokens, or what they wait for. They take a few seconds while a process loads the tokenizer.
+         * @description The tokens, or why they are not ready yet. They take a few seconds while a process loads the tokenizer.
          */
         get: operations["get_token_rows"];
         put?: never;
@@ -3140,7 +3144,7 @@ export interface components {
             id: string;
             /**
              * Message
-             * @description Why it waits or failed.
+             * @description Why it is waiting or has failed.
              */
             message: string | null;
             /** Next Step */
@@ -3152,7 +3156,7 @@ export interface components {
             progress: number | null;
             /**
              * Revision
-             * @description The branch, tag or commit that was asked for.
+             * @description The branch, tag or commit that was requested.
              */
             revision: string;
             /**
@@ -3162,7 +3166,7 @@ export interface components {
             status: "waiting" | "running" | "done" | "failed";
             /**
              * Subset
-             * @description The one that was asked for; once it is done, the one that was imported.
+             * @description The one that was requested; once it is done, the one that was imported.
              */
             subset: string | null;
         };
@@ -3582,7 +3586,7 @@ export interface components {
             id: string;
             /**
              * Message
-             * @description Why it waits or failed.
+             * @description Why it is waiting or has failed.
              */
             message: string | null;
             /**
@@ -3599,7 +3603,7 @@ export interface components {
             progress: number | null;
             /**
              * Revision
-             * @description The branch, tag or commit that was asked for.
+             * @description The branch, tag or commit that was requested.
              */
             revision: string;
             /**
@@ -3958,7 +3962,7 @@ export interface components {
             is_extended_after_looking: boolean;
             /**
              * Message
-             * @description Why it waits or ended.
+             * @description Why it is waiting or has ended.
              */
             message: string | null;
             /** Name */
@@ -4032,7 +4036,7 @@ export interface components {
             name?: string | null;
             /**
              * Seeds
-             * @description Number of seeds, from that of the run on. With one, nothing can be said about chance.
+             * @description Number of seeds, starting with that of the run. One seed does not show how much results vary by chance.
              * @default 3
              */
             seeds: number;
@@ -4104,7 +4108,7 @@ export interface components {
             is_extended_after_looking: boolean;
             /**
              * Message
-             * @description Why it waits or ended.
+             * @description Why it is waiting or has ended.
              */
             message: string | null;
             /** Name */
@@ -8099,7 +8103,7 @@ export interface components {
             kind: "grid" | "random" | "tpe" | "halving";
             /**
              * Message
-             * @description Why it waits or ended.
+             * @description Why it is waiting or has ended.
              */
             message: string | null;
             metric: components["schemas"]["SweepMetric"];
@@ -8279,7 +8283,7 @@ export interface components {
             kind: "grid" | "random" | "tpe" | "halving";
             /**
              * Message
-             * @description Why it waits or ended.
+             * @description Why it is waiting or has ended.
              */
             message: string | null;
             metric: components["schemas"]["SweepMetric"];
@@ -9139,7 +9143,7 @@ export interface components {
             progress: number | null;
             /**
              * Set Id
-             * @description The data set that it becomes, or becomes a version of: `imported:` and this.
+             * @description Name of the data set that it becomes, or of which it becomes a version. The id is `imported:` and this name.
              */
             set_id: string;
             /** Size Bytes */
@@ -9249,8 +9253,7 @@ export interface components {
          * Verdict
          * @description Whether a draft can run: its problems, or its plan.
          *
-         *     The question is answered either way, so the status is 200: a form asks while you type. Launching refuses the
-         *     same problems with 422.
+         *     The status is 200 in both cases, because a form asks while you type. Launching a draft with problems returns 422.
          */
         "Verdict-Output": {
             plan: components["schemas"]["Plan"] | null;
@@ -11546,7 +11549,7 @@ export interface operations {
     download_adapter: {
         parameters: {
             query?: {
-                /** @description uniform: every module at one rank, zero-padded; loads in every LoRA implementation. compact: each module at its own rank; smaller, for PEFT and transformers. Of no meaning for a whole model. */
+                /** @description uniform: every module at one rank, zero-padded; loads in every LoRA implementation. compact: each module at its own rank; smaller, for PEFT and transformers. Ignored for a full model. */
                 layout?: "uniform" | "compact";
             };
             header?: never;

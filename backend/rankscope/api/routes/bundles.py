@@ -45,9 +45,9 @@ async def import_bundle(
     doorbell: DoorbellDep,
     now: NowDep,
 ) -> RunDetail:
-    """Imports a run from its bundle (GET /runs/RUN/bundle), up to 2 GB, which is the request's body.
+    """Imports a run from its bundle, which GET /runs/RUN/bundle returns. Send it as the request's body, up to 2 GB.
 
-    The run keeps its id if that is free, its history, logs and result; its checkpoints are not in a bundle. Files that could
+    The run keeps its history, logs and result, and its id if that is free. A bundle has no checkpoints. Files that could
     contain code are refused.
     """
     _check_space(request, settings)

@@ -31,7 +31,7 @@ def get_config_schema() -> dict[str, object]:
 @router.get("/tasks")
 @needs("read")
 def list_tasks() -> TaskList:
-    """What a run can be trained for, and what its metrics are called."""
+    """The tasks that a run can be trained for, with the names of their metrics."""
     return TaskList(
         items=[
             TaskShape(

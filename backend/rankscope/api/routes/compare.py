@@ -119,7 +119,7 @@ def compare_ranks(
     align: Alignment = "step",
     frames: Annotated[int, Query(ge=1, le=1000, description="Maximum number of positions.")] = 200,
 ) -> RankDifferenceShape:
-    """The ranks of two runs at equal steps, progress or budget, and how alike the two allocations are."""
+    """The ranks of two runs at equal steps, progress or budget, and how similar the two allocations are."""
     with reading(engine) as session:
         one, other = (_allocation(session, run) for run in runs.find_runs(session, [a, b]))
     found = difference(one, other, align, most=frames)

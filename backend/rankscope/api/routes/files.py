@@ -188,7 +188,7 @@ def download_adapter(
         Layout,
         Query(
             description="uniform: every module at one rank, zero-padded; loads in every LoRA implementation. compact: "
-            "each module at its own rank; smaller, for PEFT and transformers. Of no meaning for a whole model."
+            "each module at its own rank; smaller, for PEFT and transformers. Ignored for a full model."
         ),
     ] = "uniform",
 ) -> StreamingResponse:

@@ -108,8 +108,8 @@ def _check_slots(session: Session, *, needs_gpu: bool, now: float, lost_after_s:
     if all(len(run_ids) >= worker.slots for worker, run_ids in online):
         slots = sum(worker.slots for worker, _ in online)
         raise InUse(
-            f"All {slots} slots of the workers train now." if slots > 1 else "The worker's only slot trains now.",
-            "Measure once a run has ended, or launch this one: it waits in the queue.",
+            f"All {slots} slots of the workers are busy." if slots > 1 else "The worker's only slot is busy.",
+            "Measure once a run has ended, or launch this one; it then waits in the queue.",
         )
 
 

@@ -19,7 +19,7 @@ class UploadShape(Shape):
     size_bytes: int
     created_at: float
     set_id: str
-    """The data set that it becomes, or becomes a version of: `imported:` and this."""
+    """Name of the data set that it becomes, or of which it becomes a version. The id is `imported:` and this name."""
     is_new_set: bool
     options: ImportOptions
     status: UploadStatus

@@ -22,7 +22,7 @@ class DownloadShape(Shape):
     id: str
     hub_id: str
     revision: str
-    """The branch, tag or commit that was asked for."""
+    """The branch, tag or commit that was requested."""
     status: DownloadStatus
     progress: float | None
     """Share of the bytes, from 0 to 1; null if unknown."""
@@ -30,7 +30,7 @@ class DownloadShape(Shape):
     """The model, once it is done."""
     commit: str | None
     message: str | None
-    """Why it waits or failed."""
+    """Why it is waiting or has failed."""
     next_step: str | None
     created_at: float
 
@@ -45,9 +45,9 @@ class DataDownloadShape(Shape):
     id: str
     hub_id: str
     revision: str
-    """The branch, tag or commit that was asked for."""
+    """The branch, tag or commit that was requested."""
     subset: str | None
-    """The one that was asked for; once it is done, the one that was imported."""
+    """The one that was requested; once it is done, the one that was imported."""
     status: DownloadStatus
     progress: float | None
     """Share of the work, from 0 to 1; null if unknown."""
@@ -55,7 +55,7 @@ class DataDownloadShape(Shape):
     """The imported version, once it is done."""
     commit: str | None
     message: str | None
-    """Why it waits or failed."""
+    """Why it is waiting or has failed."""
     next_step: str | None
     created_at: float
 

@@ -19,7 +19,7 @@ class ExperimentOfRun(RequestBody):
     name: Name | None = None
     """Default: generated from the run's name."""
     seeds: int = Field(default=3, ge=1, le=20)
-    """Number of seeds, from that of the run on. With one, nothing can be said about chance."""
+    """Number of seeds, starting with that of the run. One seed does not show how much results vary by chance."""
 
 
 class ExperimentSeeds(RequestBody):

@@ -31,7 +31,7 @@ class ExperimentSummary(Shape):
     source: Literal["launched", "imported"]
     status: ExperimentStatus
     message: str | None
-    """Why it waits or ended."""
+    """Why it is waiting or has ended."""
     next_step: str | None
     created_at: float
     updated_at: float

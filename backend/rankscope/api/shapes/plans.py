@@ -154,8 +154,7 @@ class Plan(Shape):
 class Verdict(Shape):
     """Whether a draft can run: its problems, or its plan.
 
-    The question is answered either way, so the status is 200: a form asks while you type. Launching refuses the
-    same problems with 422.
+    The status is 200 in both cases, because a form asks while you type. Launching a draft with problems returns 422.
     """
 
     problems: list[FieldProblemShape]

@@ -87,7 +87,7 @@ class SweepSummary(Shape):
     notes: str
     status: SweepStatus
     message: str | None
-    """Why it waits or ended."""
+    """Why it is waiting or has ended."""
     next_step: str | None
     created_at: float
     updated_at: float

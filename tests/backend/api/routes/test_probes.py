@@ -78,7 +78,7 @@ def test_it_is_refused_while_every_slot_trains_and_for_an_invalid_configuration(
     api.post("/api/v1/runs", json={"config": CONFIG}).raise_for_status()
     assert claim(engine, worker="w") is not None
     busy = ask(api)
-    assert (busy.status_code, busy.json()["detail"]) == (409, "The worker's only slot trains now.")
+    assert (busy.status_code, busy.json()["detail"]) == (409, "The worker's only slot is busy.")
     assert busy.json()["next_step"].startswith("Measure once a run has ended")
 
 

@@ -31,7 +31,7 @@ class DataDownloadRequest(RequestBody):
 @router.get("")
 @needs("read")
 def list_data_downloads(engine: EngineDep, settings: SettingsDep, now: NowDep) -> DataDownloadList:
-    """Downloads of data sets that wait, run or ended within a day, newest first."""
+    """Downloads of data sets that are waiting, running, or ended within the last day, newest first."""
     with reading(engine) as session:
         found = jobs.of_kind(session, DOWNLOAD_DATA)
         has_worker = workers.is_any_online(session, now=now, lost_after_s=settings.lease_s)
@@ -43,7 +43,7 @@ def list_data_downloads(engine: EngineDep, settings: SettingsDep, now: NowDep) -
 def download_dataset(
     body: DataDownloadRequest, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, now: NowDep
 ) -> DataDownloadShape:
-    """Requests a download and its import. Returns the one that waits or runs already if there is one of the same."""
+    """Requests a download and its import. If the same one is already waiting or running, returns that one."""
     payload = DataDownloadPayload(hub_id=body.hub_id, revision=body.revision, subset=body.subset).model_dump()
     with writing(engine) as session:
         job = jobs.submit_once(session, DOWNLOAD_DATA, payload, now=now)
@@ -55,7 +55,10 @@ def download_dataset(
 @router.post("/{download_id}/cancel", status_code=204)
 @needs("launch")
 def cancel_data_download(download_id: DownloadId, engine: EngineDep) -> None:
-    """Cancels a download, or removes one that has ended from the list. What was downloaded is kept for a week, to continue."""
+    """Cancels a download, or removes one that has ended from the list.
+
+    What was downloaded is kept for a week; a new request continues it.
+    """
     with writing(engine) as session:
         is_known = jobs.forget(session, download_id, DOWNLOAD_DATA)
     if not is_known:

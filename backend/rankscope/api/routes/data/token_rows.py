@@ -83,7 +83,7 @@ def tokenize_rows(
 def get_token_rows(
     token_rows_id: TokenRowsId, engine: EngineDep, settings: SettingsDep, now: NowDep
 ) -> TokenRowsAnswer:
-    """The tokens, or what they wait for. They take a few seconds while a process loads the tokenizer."""
+    """The tokens, or why they are not ready yet. They take a few seconds while a process loads the tokenizer."""
     with reading(engine) as session:
         job = jobs.get_job(session, token_rows_id, TOKENIZE_ROWS)
         if job is None:

@@ -127,7 +127,7 @@ def import_again(
     doorbell: DoorbellDep,
     now: NowDep,
 ) -> UploadShape:
-    """Imports a file whose import failed once more, with other options."""
+    """Repeats a failed import with other options."""
     folders = catalog.imported.folders
     known = read_upload(folders.upload(upload_id))
     with reading(engine) as session:
@@ -157,7 +157,7 @@ def import_new_version(
     doorbell: DoorbellDep,
     now: NowDep,
 ) -> UploadShape:
-    """Imports the file of a version once more with other options, as a new version."""
+    """Imports the file of a version again with other options, as a new version."""
     folders = catalog.imported.folders
     try:
         set_id, version = catalog.imported.resolve(dataset_id, "dataset_id")

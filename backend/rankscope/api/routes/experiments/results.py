@@ -76,7 +76,7 @@ def get_answer(
     budget: Budget = None,
     variants: Variants = None,
 ) -> Answer:
-    """What the experiment says. p values are corrected for the comparisons that the parameters select.
+    """The answer of the experiment. p values are corrected for the comparisons that the parameters select.
 
     It is computed at the first request after a trial has changed, which takes some seconds.
     """

@@ -29,7 +29,7 @@ class DownloadRequest(RequestBody):
 @router.get("")
 @needs("read")
 def list_downloads(engine: EngineDep, settings: SettingsDep, now: NowDep) -> DownloadList:
-    """Downloads that wait, run or ended within a day, newest first."""
+    """Downloads that are waiting, running, or ended within the last day, newest first."""
     with reading(engine) as session:
         found = jobs.of_kind(session, DOWNLOAD_MODEL)
         has_worker = workers.is_any_online(session, now=now, lost_after_s=settings.lease_s)
@@ -41,7 +41,7 @@ def list_downloads(engine: EngineDep, settings: SettingsDep, now: NowDep) -> Dow
 def download_model(
     body: DownloadRequest, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, now: NowDep
 ) -> DownloadShape:
-    """Requests a download. Returns the one that waits or runs already if there is one of the same model and revision."""
+    """Requests a download. If the same model and revision is already waiting or running, returns that download."""
     payload = DownloadPayload(hub_id=body.hub_id, revision=body.revision).model_dump()
     with writing(engine) as session:
         job = jobs.submit_once(session, DOWNLOAD_MODEL, payload, now=now)
@@ -53,7 +53,10 @@ def download_model(
 @router.post("/{download_id}/cancel", status_code=204)
 @needs("launch")
 def cancel_download(download_id: DownloadId, engine: EngineDep) -> None:
-    """Cancels a download, or removes one that has ended from the list. What was downloaded is kept for a week, to continue."""
+    """Cancels a download, or removes one that has ended from the list.
+
+    What was downloaded is kept for a week; a new request continues it.
+    """
     with writing(engine) as session:
         is_known = jobs.forget(session, download_id, DOWNLOAD_MODEL)
     if not is_known:
