@@ -256,7 +256,7 @@ def test_a_second_worker_of_the_same_name_is_refused_in_one_sentence(bench: Benc
     (refused,) = forked.run([command], bench.stack.settings.as_environment())
     assert refused.code == 1
     assert refused.errors == (
-        "A worker named 'test-worker' runs already; stop it, or give this one another name with --name.\n"
+        "A worker named 'test-worker' is already running; stop it, or give this one another name with --name.\n"
     )
 
 

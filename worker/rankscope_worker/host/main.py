@@ -95,7 +95,7 @@ def _lock_of(data_dir: Path, name: str) -> AbstractContextManager[None]:
     """The lock of this worker's name."""
     return locked(
         data_dir / f"worker-{quote(name, safe='')}.lock",
-        f"A worker named {name!r} runs already; stop it, or give this one another name with --name.",
+        f"A worker named {name!r} is already running; stop it, or give this one another name with --name.",
     )
 
 
