@@ -1,4 +1,14 @@
-import { Badge, Box, Divider, Group, Popover, Stack, Text, UnstyledButton } from "@mantine/core";
+import {
+  Badge,
+  Box,
+  Divider,
+  Group,
+  Popover,
+  Stack,
+  Text,
+  UnstyledButton,
+  VisuallyHidden,
+} from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { healthQuery, workersQuery } from "@/api/queries";
 import type { WorkerInfo } from "@/api/types";
@@ -26,16 +36,12 @@ export function HealthPill() {
           : [
               "teal",
               `${plural(online.length, "worker")}, ${busy === 0 ? "idle" : `${busy} of ${plural(slots, "slot")} busy`}`,
-              busy === 0 ? "idle" : `${busy}/${slots}`,
+              busy === 0 ? "idle" : `${busy}/${slots} busy`,
             ];
   return (
     <Popover position="bottom-end" width={320} withArrow arrowPosition="center" shadow="md">
       <Popover.Target>
-        <UnstyledButton
-          aria-label={`Workers and services: ${text}`}
-          data-testid="health-pill"
-          style={{ flexShrink: 0 }}
-        >
+        <UnstyledButton data-testid="health-pill" style={{ flexShrink: 0 }}>
           <Badge
             variant="light"
             color={colour}
@@ -46,6 +52,7 @@ export function HealthPill() {
             leftSection={<span className="dot" aria-hidden />}
             style={{ cursor: "pointer" }}
           >
+            <VisuallyHidden>Workers and services: </VisuallyHidden>
             <span className="numbers">
               <Box component="span" visibleFrom="sm">
                 {text}

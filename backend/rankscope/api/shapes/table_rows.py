@@ -8,7 +8,7 @@ from sqlmodel import Session
 from rankscope.api.shapes.run_table import FieldShape, RowHeadline, TableRow
 from rankscope.api.shapes.views import eta_s
 from rankscope.contract.reasons import REASONS
-from rankscope.contract.status import RunStatus
+from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.tables import Run
 from rankscope.contract.tasks import TASKS
 from rankscope.store.listing.cells import read_cells
@@ -71,7 +71,7 @@ def _row(run: Run, now: float) -> dict[str, Any]:
         "id": run.id,
         "name": run.name,
         "status": run.status,
-        "phase": run.phase,
+        "phase": None if run.phase is None else Phase(run.phase),
         "attempt": run.attempt,
         "reason": None if run.reason is None else REASONS.get(run.reason, run.reason.replace("_", " ")),
         "trouble": run.message[:_LONGEST_MESSAGE] if has_trouble and run.message else None,

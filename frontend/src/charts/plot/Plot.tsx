@@ -183,7 +183,8 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
   }, [cursor]);
 
   return (
-    <div style={{ position: "relative", height }}>
+    // A chart that is out of view keeps its old size until it is near; it must not widen the page.
+    <div style={{ position: "relative", height, overflowX: "clip" }}>
       {!isDrawn && <Skeleton height={height} radius="sm" style={{ position: "absolute", inset: 0 }} />}
       <div
         ref={element}

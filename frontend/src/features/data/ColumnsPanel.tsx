@@ -12,7 +12,7 @@ export function ColumnsPanel({ profile }: { profile: DataProfile }) {
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
       <Panel title="Columns">
-        <Table.ScrollContainer minWidth={0}>
+        <Table.ScrollContainer minWidth={0} type="native">
           <Table fz={{ base: "xs", xs: "sm" }} verticalSpacing={6} horizontalSpacing={6} aria-label="Columns">
             <Table.Thead>
               <Table.Tr>

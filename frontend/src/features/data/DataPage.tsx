@@ -52,7 +52,7 @@ export function DataPage() {
 function DatasetTable({ items }: { items: DatasetInfo[] }) {
   return (
     <Paper withBorder radius="md">
-      <Table.ScrollContainer minWidth={0}>
+      <Table.ScrollContainer minWidth={0} type="native">
         <Table verticalSpacing="xs" aria-label="Data sets" className="data-sets">
           <Table.Thead>
             <Table.Tr>

@@ -29,6 +29,7 @@ export function PackageData() {
       <Group gap="xs" align="flex-end">
         <Select
           label="File"
+          placeholder="Choose a file"
           searchable
           clearable
           data={files.map((each, index) => ({

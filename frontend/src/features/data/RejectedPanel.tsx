@@ -1,6 +1,7 @@
 import { ScrollArea, Table } from "@mantine/core";
 import type { DataProfile } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
+import { scrolledByKeys } from "@/components/layout/scroll";
 import { count } from "@/components/text/format";
 
 /** The rows that could not be read, with their line in the file and the reason. */
@@ -14,7 +15,7 @@ export function RejectedPanel({ profile }: { profile: DataProfile }) {
         all > rejected.length ? ` The first ${count(rejected.length)} of ${count(all)}.` : ""
       }`}
     >
-      <ScrollArea.Autosize mah={260}>
+      <ScrollArea.Autosize mah={260} viewportProps={scrolledByKeys}>
         <Table fz="sm" verticalSpacing={4} aria-label="Rejected rows">
           <Table.Thead>
             <Table.Tr>

@@ -73,7 +73,7 @@ export function RowsPanel({ id, profile }: { id: string; profile: DataProfile })
           <Text size="xs" c="dimmed" className="numbers" mb={4}>
             {total ? `${count(offset + 1)} to ${count(last)} of ${count(total)}` : "No rows"}
           </Text>
-          <Table.ScrollContainer minWidth={520}>
+          <Table.ScrollContainer minWidth={520} type="native" tabIndex={0}>
             <Table fz="sm" verticalSpacing={4} aria-label="Rows" data-testid="rows">
               <Table.Thead>
                 <Table.Tr>

@@ -70,7 +70,7 @@ export function VersionsPanel({ detail }: { detail: DatasetDetail }) {
             onCancel={() => setReading(false)}
           />
         ) : null}
-        <Table.ScrollContainer minWidth={0}>
+        <Table.ScrollContainer minWidth={0} type="native">
           <Table fz="sm" verticalSpacing={6} aria-label="Versions" className="versions">
             <Table.Tbody>
               {detail.versions.map((one) => (

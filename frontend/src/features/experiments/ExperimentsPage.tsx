@@ -65,7 +65,7 @@ export function ExperimentsPage() {
 
 function List({ experiments }: { experiments: ExperimentSummary[] }) {
   return (
-    <Table.ScrollContainer minWidth={640}>
+    <Table.ScrollContainer minWidth={640} type="native">
       <Table highlightOnHover verticalSpacing="sm">
         <Table.Thead>
           <Table.Tr>

@@ -156,7 +156,7 @@ const Modules = ({ model }: { model: ModelInfo }) => (
     <summary>
       {plural(model.n_modules, "adaptable module")} of {plural(model.modules_by_kind.length, "kind")}
     </summary>
-    <Table.ScrollContainer minWidth={320}>
+    <Table.ScrollContainer minWidth={320} type="native" tabIndex={0}>
       <Table verticalSpacing={3} fz="xs" className="numbers">
         <Table.Thead>
           <Table.Tr>

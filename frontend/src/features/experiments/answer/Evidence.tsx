@@ -27,7 +27,7 @@ export function Evidence({ comparison, unit }: { comparison: VariantComparison; 
       <Text size="xs" c="dimmed" className="numbers">
         {facts.join(" · ")}
       </Text>
-      <Table.ScrollContainer minWidth={360}>
+      <Table.ScrollContainer minWidth={360} type="native" tabIndex={0}>
         <Table className="numbers" withRowBorders={false} verticalSpacing={2} fz="xs" maw={640}>
           <Table.Thead>
             <Table.Tr>

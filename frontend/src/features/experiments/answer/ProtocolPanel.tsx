@@ -102,7 +102,7 @@ function Tuned({ answer, experiment }: { answer: Answer; experiment: ExperimentD
   return (
     <details className="tried-rates">
       <summary>Learning rates that were tried ({answer.tuning.length} methods and budgets)</summary>
-      <Table.ScrollContainer minWidth={560}>
+      <Table.ScrollContainer minWidth={560} type="native" tabIndex={0}>
         <Table fz="xs" className="numbers" verticalSpacing={3} mt={6}>
           <Table.Thead>
             <Table.Tr>

@@ -81,7 +81,7 @@ export function TablePanel({ answer, experiment, selection }: TablePanelProps) {
         </Menu>
       }
     >
-      <Table.ScrollContainer minWidth={200 + 110 * columns.length}>
+      <Table.ScrollContainer minWidth={200 + 110 * columns.length} type="native" tabIndex={0}>
         <Table className="numbers" style={{ whiteSpace: "nowrap" }} fz="sm" stickyHeader={false}>
           <Table.Thead>
             {experiment.tasks.length > 1 ? (

@@ -44,7 +44,7 @@ export function ExperimentPlanPanel({
                   : "On one worker; none is online now."}{" "}
               If the best rate is at the edge of the range, more rates are tried for every method.
             </Text>
-            <Table.ScrollContainer minWidth={320}>
+            <Table.ScrollContainer minWidth={320} type="native" tabIndex={0}>
               <Table className="numbers" withRowBorders={false} verticalSpacing={3}>
                 <Table.Thead>
                   <Table.Tr>

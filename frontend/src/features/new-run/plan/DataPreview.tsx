@@ -28,7 +28,7 @@ export function DataPreview({ dataset }: { dataset: DatasetInfo }) {
       ) : preview.error ? (
         <ErrorState error={preview.error} onRetry={() => void preview.refetch()} />
       ) : (
-        <Table.ScrollContainer minWidth={420}>
+        <Table.ScrollContainer minWidth={420} type="native" tabIndex={0}>
           <Table fz="xs" verticalSpacing={4} aria-label={`First rows of ${dataset.name}`}>
             <Table.Thead>
               <Table.Tr>

@@ -106,6 +106,8 @@ export function PlanPanel({
             {warning}
           </Alert>
         ))}
+      </Stack>
+      <Stack gap="sm" mt="sm" className="plan-launch">
         {problems ? (
           <Text size="sm" c="red" role="status">
             {problems === 1

@@ -63,7 +63,7 @@ export function RowsPanel(props: RowsPanelProps) {
           A worker is running the base model on these rows.
         </Text>
       ) : null}
-      <Table.ScrollContainer minWidth={0}>
+      <Table.ScrollContainer minWidth={0} type="native">
         <Table fz="sm" verticalSpacing={6} data-testid="result-rows" className="result-rows">
           <Table.Thead>
             <Table.Tr>
