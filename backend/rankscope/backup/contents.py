@@ -15,6 +15,7 @@ _NAMES = (
     "run",
     "run_tag",
     "run_metric",
+    "evaluation_point",
     "config_value",
     "saved_view",
     "worker",

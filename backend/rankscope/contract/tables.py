@@ -187,6 +187,18 @@ class RunMetric(SQLModel, table=True):
     max_step: int
 
 
+class EvaluationPoint(SQLModel, table=True):
+    """One value of an evaluation, for filters and sorting by the value at a step. NULL if it isn't finite."""
+
+    __tablename__ = "evaluation_point"
+    __table_args__ = (Index("ix_evaluation_point_step", "name", "step"), {"sqlite_with_rowid": False})
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
+    name: str = Field(primary_key=True, max_length=100)
+    step: int = Field(primary_key=True)
+    value: float | None = None
+
+
 class ConfigValue(SQLModel, table=True):
     """One value of a run's configuration, for filters and sorting. `Run.config` has all of it."""
 

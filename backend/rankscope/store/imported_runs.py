@@ -13,6 +13,7 @@ from rankscope.contract.stored import Environment, MetricSummary
 from rankscope.contract.tables import Attempt, DeletedRun, Event, Run
 from rankscope.store import runs
 from rankscope.store.history import event_text, rebuild
+from rankscope.store.history.evaluation_points import store_evaluations
 from rankscope.store.history.metric_rows import store_metrics
 from rankscope.store.history.summary import run_changes
 
@@ -91,6 +92,7 @@ def add_events(session: Session, run_id: str, batch: Sequence[ImportedEvent]) ->
     )
     if "metrics" in changes:
         store_metrics(session, run_id, metrics, changes["metrics"])  # type: ignore[arg-type]
+        store_evaluations(session, run_id, [one.event for one in batch])
 
 
 def add_attempts(session: Session, attempts: Mapping[int, Attempt]) -> None:

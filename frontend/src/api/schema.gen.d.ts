@@ -4201,6 +4201,11 @@ export interface components {
             parts: {
                 [key: string]: string;
             };
+            /**
+             * Steps
+             * @description At which runs were evaluated, at most 100. A metric of evaluations has the part `at_STEP`, for any step.
+             */
+            steps: number[];
         };
         /** FieldProblemShape */
         FieldProblemShape: {

@@ -32,6 +32,7 @@ COLUMNS = [
     "live",
     "metrics.eval_accuracy.best",
     "metrics.eval_loss.last",
+    "metrics.eval_accuracy.at_10",
 ]
 SORTS = [
     "-created",
@@ -45,11 +46,14 @@ SORTS = [
     "-metrics.eval_accuracy.max",
     "metrics.m7.last",
     "metrics.m7.max_step",
+    "-metrics.eval_accuracy.at_20",
 ]
 FILTERS = [
     'config.method.target_rank <= 8 and metrics.eval_accuracy.max > 0.8 and tag = "a"',
     "metrics.m3.last > 0.5",
     "not metrics.m3.last > 0.5 or config.training.seed in (1, 2, 3)",
+    "metrics.eval_accuracy.at_10 > 0.5",
+    "not metrics.eval_loss.at_20 < 0.5",
     "config.training.learning_rate > 1e-3",
     "tag = b and status = done",
     "name ~ run-77",

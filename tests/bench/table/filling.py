@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import MetricsEvent
-from rankscope.contract.tables import ConfigValue, Run, RunMetric, RunTag
+from rankscope.contract.metrics import EVALUATION
+from rankscope.contract.tables import ConfigValue, EvaluationPoint, Run, RunMetric, RunTag
 from rankscope.store import runs
 from rankscope.store.config_values import store_config_values
 from rankscope.store.database.engine import writing
@@ -117,7 +118,7 @@ class _Templates:
             self._values.setdefault(row.run_id, []).append(row)
 
     def copy(self, numbers: Sequence[int], now: float) -> None:
-        own, tags, metrics, values = [], [], [], []
+        own, tags, metrics, points, values = [], [], [], [], []
         for number in numbers:
             run_id, like = f"r{number:06d}", f"r{number % _SETUPS:06d}"
             at = now - 600.0 * (10_000 - number)
@@ -132,6 +133,12 @@ class _Templates:
             )
             tags += [(run_id, tag, place) for place, tag in enumerate(tags_of(number))]
             metrics += [(run_id, name, *row) for name, row in summary.items()]
+            points += [
+                (run_id, name, step, value)
+                for step, row in metrics_of(number)
+                for name, value in row.items()
+                if name.startswith(EVALUATION)
+            ]
             values += [
                 (run_id, row.path, seed, str(seed))
                 if row.path == "training.seed"
@@ -142,6 +149,7 @@ class _Templates:
         self._insert(RunTag, ("run_id", "tag", "position"), tags)
         parts = ("last", "last_step", "min", "min_step", "max", "max_step")
         self._insert(RunMetric, ("run_id", "name", *parts), metrics)
+        self._insert(EvaluationPoint, ("run_id", "name", "step", "value"), points)
         self._insert(ConfigValue, ("run_id", "path", "number", "text"), values)
 
     def _insert(self, kind: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

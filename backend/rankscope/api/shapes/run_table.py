@@ -32,6 +32,8 @@ class FieldList(Shape):
     """The recorded metrics. Each has the fields `metrics.NAME.PART`."""
     parts: dict[str, str]
     """The parts, described."""
+    steps: list[int]
+    """At which runs were evaluated, at most 100. A metric of evaluations has the part `at_STEP`, for any step."""
 
 
 class RowHeadline(Shape):

@@ -20,6 +20,7 @@ from rankscope.contract.stored import StoredConfig, StoredSteerRequest
 from rankscope.contract.tables import Attempt, Checkpoint, Event, Run
 from rankscope.store.history import event_text
 from rankscope.store.history.chunks import pack_events
+from rankscope.store.history.evaluation_points import store_evaluations
 from rankscope.store.history.event_text import EventRow
 from rankscope.store.history.metric_rows import store_metrics
 from rankscope.store.history.summary import run_changes
@@ -95,6 +96,7 @@ def _append(
         )
     if "metrics" in changes:
         store_metrics(session, run_id, metrics, changes["metrics"])  # type: ignore[arg-type]
+        store_evaluations(session, run_id, batch)
     for event in batch:
         if event.kind == "checkpoint":
             session.merge(

@@ -7,9 +7,9 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from rankscope.contract.errors import BadInput, FieldProblem
-from rankscope.contract.tables import ConfigValue, Run, RunMetric
+from rankscope.contract.tables import ConfigValue, EvaluationPoint, Run, RunMetric
 from rankscope.store.listing.cursors import is_storable
-from rankscope.store.listing.fields import Field, find_field, nearest_names
+from rankscope.store.listing.fields import Field, find_field, hint_for
 from rankscope.store.listing.run_list import joined
 from rankscope.store.listing.values import config_column, metric_column, value_of
 
@@ -24,8 +24,7 @@ def chosen_fields(names: Sequence[str]) -> list[Field]:
     for name in dict.fromkeys(names):
         field = find_field(name) if is_storable(name) else None
         if field is None or not field.is_sortable:
-            near = nearest_names(name, ())
-            hint = f"Did you mean {near[0]}?" if near else "GET /runs/fields lists them."
+            hint = hint_for(name) or "GET /runs/fields lists them."
             problems.append(FieldProblem("columns", name, f"contains {name!r}, which is not a column", hint))
         else:
             fields.append(field)
@@ -39,7 +38,8 @@ def chosen_fields(names: Sequence[str]) -> list[Field]:
 
 def read_cells(session: Session, run_ids: Sequence[str], fields: Sequence[Field]) -> dict[str, list[Cell]]:
     """By run, its value of each field."""
-    metrics = {field.metric: None for field in fields if field.metric is not None}
+    metrics = {field.metric: None for field in fields if field.metric is not None and field.at_step is None}
+    points = {(field.metric, field.at_step): None for field in fields if field.at_step is not None}
     paths = {field.config_path: None for field in fields if field.config_path is not None}
     recorded: dict[tuple[str, str], Any] = {}
     if metrics:
@@ -47,6 +47,12 @@ def read_cells(session: Session, run_ids: Sequence[str], fields: Sequence[Field]
         columns = RunMetric.__table__.c  # type: ignore[attr-defined]
         query = select(*columns).where(columns.run_id.in_(run_ids), columns.name.in_(list(metrics)))
         recorded = {(row.run_id, row.name): row for row in session.execute(query)}
+    evaluated: dict[tuple[str, str, int], float | None] = {}
+    if points:
+        columns = EvaluationPoint.__table__.c  # type: ignore[attr-defined]
+        names, steps = ({point[place] for point in points} for place in (0, 1))
+        query = select(*columns).where(columns.run_id.in_(run_ids), columns.name.in_(names), columns.step.in_(steps))
+        evaluated = {(row.run_id, row.name, row.step): row.value for row in session.execute(query)}
     configured: dict[tuple[str, str], Any] = {}
     if paths:
         columns = ConfigValue.__table__.c  # type: ignore[attr-defined]
@@ -61,7 +67,9 @@ def read_cells(session: Session, run_ids: Sequence[str], fields: Sequence[Field]
         of_run = {row[0]: row[1:] for row in session.execute(of_own)}
 
     def cell(run_id: str, field: Field) -> Cell:
-        if field.metric is not None:
+        if field.metric is not None and field.at_step is not None:
+            value = evaluated.get((run_id, field.metric, field.at_step))
+        elif field.metric is not None:
             row = recorded.get((run_id, field.metric))
             value = None if row is None else getattr(row, metric_column(field, RunMetric).key)
         elif field.config_path is not None:

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, literal, not_, or_, select
 from sqlmodel import col
 
-from rankscope.contract.tables import ConfigValue, Run, RunMetric, RunTag
+from rankscope.contract.tables import ConfigValue, EvaluationPoint, Run, RunMetric, RunTag
 from rankscope.store.listing.fields import Field
 from rankscope.store.listing.filter_text import Both, Compared, Condition, Missing, Negated
-from rankscope.store.listing.values import config_column, metric_column, value_of
+from rankscope.store.listing.values import config_column, is_point, metric_column, value_of
 
 Test = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
@@ -45,6 +45,8 @@ def _some_value(field: Field, test: Test) -> ColumnElement[bool]:
     """Whether the run has a value that passes the test."""
     if field.kind == "tags":
         return _exists(RunTag, col(RunTag.tag), test)
+    if field.at_step is not None:
+        return _exists(EvaluationPoint, col(EvaluationPoint.value), test, *is_point(field, EvaluationPoint))
     if field.metric is not None:
         return _exists(RunMetric, metric_column(field, RunMetric), test, col(RunMetric.name) == field.metric)
     if field.config_path is not None:
@@ -60,7 +62,7 @@ def _some_value(field: Field, test: Test) -> ColumnElement[bool]:
 
 
 def _exists(
-    table: type[RunTag] | type[RunMetric] | type[ConfigValue],
+    table: type[RunTag] | type[RunMetric] | type[EvaluationPoint] | type[ConfigValue],
     column: Any,
     test: Test,
     *more: ColumnElement[bool],

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Literal
 
 from rankscope.contract.config import RunConfig
-from rankscope.contract.metrics import describe
+from rankscope.contract.metrics import EVALUATION, describe
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tasks import TASKS
 
@@ -24,6 +24,8 @@ METRIC_PARTS = {
     "min_step": "the step of the smallest value",
     "max_step": "the step of the largest value",
 }
+AT_STEP = re.compile(r"at_(0|[1-9]\d{0,8})")
+"""One more part, of metrics of evaluations: `at_200` is the value at step 200."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class Field:
     config_path: str | None = None
     """For a value of the configuration: its path."""
     metric: str | None = None
-    """For a value of a metric: the metric's name. `part` is a key of METRIC_PARTS."""
+    """For a value of a metric: the metric's name. `part` is a key of METRIC_PARTS, or `at_STEP` with this `at_step`."""
     part: str = "last"
+    at_step: int | None = None
     lower_is_better: bool = False
 
     @property
@@ -204,14 +207,17 @@ def described_metrics() -> list[str]:
 def metric_field(metric: str, part: str = "last") -> Field:
     lower = _directions().get(metric)
     description = describe(metric)
+    at = AT_STEP.fullmatch(part)
+    about = f"the value of the evaluation at step {at[1]}" if at else METRIC_PARTS[part]
     plain = re.fullmatch(r"[^.\"\s()=<>!~,]+", metric)
     return Field(
         f"metrics.{metric if plain else chr(34) + metric + chr(34)}.{part}",
         "integer" if part.endswith("_step") else "number",
         f"{description.title} ({part.replace('_', ' ')})",
-        f"{description.title}: {METRIC_PARTS[part]}.",
+        f"{description.title}: {about}.",
         metric=metric,
         part=part,
+        at_step=int(at[1]) if at else None,
         lower_is_better=description.lower_is_better if lower is None else lower,
     )
 
@@ -225,13 +231,25 @@ def find_field(name: str) -> Field | None:
     parts = split_name(name)
     if parts and parts[0] == "metrics" and len(parts) > 1:
         *middle, last = parts[1:]
+        if middle and AT_STEP.fullmatch(last):
+            return metric_field(".".join(middle), last) if middle[0].startswith(EVALUATION) else None
         if middle and last in METRIC_PARTS:
             return metric_field(".".join(middle), last)
         return metric_field(".".join(parts[1:]))
     return None
 
 
-def nearest_names(name: str, metrics: Collection[str]) -> list[str]:
+def hint_for(name: str, metrics: Collection[str] = ()) -> str:
+    """What could be meant by a name that is not a field; empty if nothing resembles it."""
+    parts = split_name(name) or [""]
+    if parts[0] == "metrics" and AT_STEP.fullmatch(parts[-1]):
+        return "Only metrics of evaluations, which begin with eval_, have values at a step."
+    near = _nearest_names(name, metrics)
+    more, last = ", ".join(near[:-1]), near[-1] if near else ""
+    return f"Did you mean {more} or {last}?" if more else f"Did you mean {last}?" if last else ""
+
+
+def _nearest_names(name: str, metrics: Collection[str]) -> list[str]:
     """Up to three names of fields that resemble this one."""
     names = [*own_fields(), *config_fields(), *(metric_field(metric, "best").name for metric in metrics)]
     close = get_close_matches(name, names, 3, 0.6)

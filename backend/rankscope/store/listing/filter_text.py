@@ -17,7 +17,7 @@ from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, 
 from lark.exceptions import VisitError
 
 from rankscope.contract.errors import BadInput, FieldProblem
-from rankscope.store.listing.fields import METRIC_PARTS, Field, find_field, nearest_names, split_name
+from rankscope.store.listing.fields import METRIC_PARTS, Field, find_field, hint_for, split_name
 
 GRAMMAR = r"""
 start: _either
@@ -213,14 +213,13 @@ class _Conditions(Transformer[Token, Any]):
             if parts[-1] not in METRIC_PARTS and ".".join(parts[1:-1]) in metrics:
                 close = get_close_matches(parts[-1], METRIC_PARTS, 1)
                 hint = f"Did you mean .{close[0]}? " if close else ""
-                choice = ", ".join(METRIC_PARTS)
+                choice = ", ".join([*METRIC_PARTS, "at_STEP"])
                 return _problem(token, f"a metric has no {parts[-1]!r}", f"{hint}Use one of {choice}.")
             names = get_close_matches(field.metric, metrics, 3, 0.5)
             if names:
                 return _problem(token, f"no run has the metric {field.metric!r}", f"Did you mean {_or(names)}?")
-        near = nearest_names(str(token), metrics)
-        what = f"there is no field {str(token)!r}"
-        return _problem(token, what, f"Did you mean {_or(near)}?" if near else "Fields are listed while you type.")
+        hint = hint_for(str(token), metrics) or "Fields are listed while you type."
+        return _problem(token, f"there is no field {str(token)!r}", hint)
 
     def _value(self, field: Field, operator: str, token: Token) -> str | float:
         text = _unquoted(token) if token.type == "STRING" else str(token)

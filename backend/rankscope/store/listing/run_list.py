@@ -18,7 +18,7 @@ from rankscope.contract.tasks import TASKS
 from rankscope.store.listing import cursors, filter_text
 from rankscope.store.listing.conditions import names_field, to_sql
 from rankscope.store.listing.cursors import Key
-from rankscope.store.listing.fields import Field, find_field, nearest_names
+from rankscope.store.listing.fields import Field, find_field, hint_for
 from rankscope.store.listing.metric_names import metric_names
 from rankscope.store.listing.values import Value, value_of
 
@@ -118,9 +118,8 @@ def order_of(sort: str) -> Order:
     name = sort.removeprefix("-")
     field = find_field(name) if cursors.is_storable(name) else None
     if field is None:
-        near = nearest_names(name, ())
-        hint = f"Did you mean {near[0]}? " if near else ""
-        next_step = f"{hint}Use the name of a field, for example created or metrics.eval_loss.best, with - to reverse."
+        usual = "Use the name of a field, for example created or metrics.eval_loss.best, with - to reverse."
+        next_step = " ".join(filter(None, [hint_for(name), usual]))
         raise BadInput([FieldProblem("sort", sort, f"is {sort!r}, which is not a field", next_step)])
     if not field.is_sortable:
         raise BadInput([FieldProblem("sort", sort, f"is {sort!r}, which has no order", "Sort by another field.")])

@@ -8,9 +8,17 @@ from sqlalchemy import String, cast, select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import ConfigValue, Run, RunTag
-from rankscope.store.listing.fields import METRIC_PARTS, Field, config_fields, find_field, metric_field, own_fields
+from rankscope.store.listing.fields import (
+    METRIC_PARTS,
+    Field,
+    config_fields,
+    find_field,
+    metric_field,
+    own_fields,
+    split_name,
+)
 from rankscope.store.listing.filter_text import next_terminals
-from rankscope.store.listing.metric_names import metric_names, recorded_metrics
+from rankscope.store.listing.metric_names import evaluation_steps, metric_names, recorded_metrics
 from rankscope.store.listing.values import value_of
 
 MOST = 40
@@ -50,6 +58,7 @@ def suggest(session: Session, text: str, at: int) -> Suggestions:
 def _all(session: Session, before: str, follow: set[str], partial: str) -> Iterator[Suggestion]:
     if "NAME" in follow:
         yield from _fields(session)
+        yield from _steps(session, partial)
         if "_NOT" in follow:
             yield Suggestion("not", "the opposite", "word")
     if "OPERATOR" in follow:
@@ -91,6 +100,15 @@ def _fields(session: Session) -> Iterator[Suggestion]:
         for part in METRIC_PARTS:
             if part.endswith("_step"):
                 yield _of_metric(metric_field(name, part))
+
+
+def _steps(session: Session, partial: str) -> Iterator[Suggestion]:
+    """Once the name of a metric is complete: its values at the steps of evaluations."""
+    parts = split_name(partial.rstrip(".")) or []
+    if parts[:1] == ["metrics"] and len(parts) > 1:
+        for name in dict.fromkeys([".".join(parts[1:]), ".".join(parts[1:-1])]):
+            for step in evaluation_steps(session, name):
+                yield _of_metric(metric_field(name, f"at_{step}"))
 
 
 def _of_metric(field: Field) -> Suggestion:

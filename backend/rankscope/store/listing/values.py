@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from rankscope.contract.sweeps.tables import SweepTrial
-from rankscope.contract.tables import ConfigValue, Run, RunMetric
+from rankscope.contract.tables import ConfigValue, EvaluationPoint, Run, RunMetric
 from rankscope.contract.tasks import TASKS
 from rankscope.store.listing.fields import Field
 
@@ -25,6 +25,9 @@ class Value:
 
 def value_of(wanted: Field) -> Value:
     """The field's value, NULL for a run without one. Not for tags, of which a run can have several."""
+    if wanted.at_step is not None:
+        point = aliased(EvaluationPoint)
+        return Value(col(point.value), [(point, and_(col(point.run_id) == col(Run.id), *is_point(wanted, point)))])
     if wanted.metric is not None:
         metric = aliased(RunMetric)
         on = and_(col(metric.run_id) == col(Run.id), col(metric.name) == wanted.metric)
@@ -39,6 +42,11 @@ def value_of(wanted: Field) -> Value:
         trial = aliased(SweepTrial)
         return Value(type_coerce(col(trial.sweep_id), String), [(trial, col(trial.run_id) == col(Run.id))])
     return Value(_OWN[wanted.name]())
+
+
+def is_point(wanted: Field, point: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Whether a row of evaluation_point is of this metric and step."""
+    return col(point.name) == wanted.metric, col(point.step) == wanted.at_step
 
 
 def metric_column(wanted: Field, metric: Any) -> Any:

@@ -41,14 +41,17 @@ def launched(api: httpx.Client, name: str, **changes: Any) -> str:
 
 def test_rows_have_the_chosen_columns_alone(api: httpx.Client, launch: Launch, engine: Engine) -> None:
     run_id = launch(name="first", tags=["b", "a"])
+    record(engine, run_id, 5, eval_loss=0.75, eval_accuracy=0.25)
     record(engine, run_id, 10, eval_loss=0.5, eval_accuracy=0.75, odd=math.nan)
     columns = (
-        "config.training.batch_size,metrics.eval_loss.best,metrics.odd.last,config.training.epochs,mean_rank,created"
+        "config.training.batch_size,metrics.eval_loss.best,metrics.odd.last,config.training.epochs,mean_rank,created,"
+        "metrics.eval_loss.at_10,metrics.eval_accuracy.at_5,metrics.eval_loss.at_20"
     )
     table = get(api, "/runs/table", columns=columns)
     (row,) = table["rows"]
     assert [column["name"] for column in table["columns"]] == columns.split(",")
-    assert row["cells"] == [8, 0.5, None, None, None, row["created_at"]]
+    assert row["cells"] == [8, 0.5, None, None, None, row["created_at"], 0.5, 0.25, None]
+    assert get(api, "/runs/fields")["steps"] == [5, 10]
     assert (row["id"], row["tags"], row["archived"], row["step"]) == (run_id, ["b", "a"], False, 10)
     assert row["headline"] == {"title": "accuracy", "lower_is_better": False, "best": 0.75, "best_step": 10}
     assert (table["total"], table["queue"], table["baseline"]) == (1, [run_id], None)
@@ -203,6 +206,7 @@ COMPLETED = [
     ("", "status", "and"),
     ("targ", "config.method.target_rank", "status"),
     ("metrics.eval_l", "metrics.eval_loss.best", "metrics.eval_accuracy.best"),
+    ("metrics.eval_loss.at", "metrics.eval_loss.at_1", "metrics.eval_accuracy.at_1"),
     ("status ", "=", "status"),
     ("live ", "<=", "~"),
     ("tag ", "~", "<="),

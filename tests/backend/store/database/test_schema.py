@@ -18,11 +18,22 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import StartupError
 from rankscope.contract.events import ArtifactEvent, MetricsEvent
 from rankscope.contract.presets import presets
-from rankscope.store import runs
+from rankscope.store import queue, runs
 from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.database.schema import _config, migrate
 from rankscope.store.history import chunks, events
-from tests.backend.store_setup import append, losses, metric, modules, points_of, queued_run, read_run, training_run
+from tests.backend.store_setup import (
+    append,
+    begin,
+    claim,
+    losses,
+    metric,
+    modules,
+    points_of,
+    queued_run,
+    read_run,
+    training_run,
+)
 
 ADDED = {
     "run": {
@@ -62,7 +73,7 @@ NEW_TABLES = {
 """Tables that not every revision has, or whose rows are compared separately."""
 
 
-FILLED = ("run_tag", "run_metric", "config_value")
+FILLED = ("run_tag", "run_metric", "evaluation_point", "config_value")
 """Tables that not every revision has, and that their migration fills (tested separately)."""
 
 
@@ -278,6 +289,30 @@ def test_tags_metrics_and_configuration_values_are_the_same_after_a_migration_as
             connection.execute(old.update().where(old.c.id == "first").values(tags=odd))
     go_to(empty, "head")
     assert filled() == before
+
+
+def test_evaluations_of_old_runs_are_filled_in_without_what_a_resume_replaced(empty: Engine) -> None:
+    migrate(empty)
+    claimed = training_run(empty)
+    evaluations = [MetricsEvent(step=step, values={"eval_loss": step / 8, "x": 1.0}) for step in (2, 4, 6)]
+    append(empty, claimed, [*evaluations, *losses(7), metric("eval_loss", 4, math.nan), metric("evalx", 4, 2.0)])
+    with writing(empty) as session:
+        queue.reap(session, now=1000.0, max_lost_workers=9)
+    again = claim(empty, now=1001.0)
+    assert again
+    begin(empty, again, start_step=5)
+    append(empty, again, [metric("eval_f1", 8, 0.5)], now=1002.0)
+
+    def points() -> list[tuple[object, ...]]:
+        with empty.connect() as connection:
+            table = SQLModel.metadata.tables["evaluation_point"]
+            return [tuple(row)[1:] for row in connection.execute(select(table).order_by(*table.primary_key))]
+
+    expected = [("eval_f1", 8, 0.5), ("eval_loss", 2, 0.25), ("eval_loss", 4, None)]
+    assert points() == expected
+    go_to(empty, "0013")
+    go_to(empty, "head")
+    assert points() == expected
 
 
 def test_a_run_from_before_chunks_is_packed_when_the_server_starts(empty: Engine) -> None:

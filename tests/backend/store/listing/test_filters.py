@@ -16,7 +16,7 @@ from rankscope.store import labels, runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from rankscope.store.listing import run_list
-from rankscope.store.listing.fields import config_fields, find_field, own_fields
+from rankscope.store.listing.fields import config_fields, find_field, metric_field, own_fields
 from rankscope.store.listing.filter_text import FilterProblem, parse
 from rankscope.store.listing.run_list import Filter
 from tests.backend.conftest import config_with
@@ -73,6 +73,10 @@ CONDITIONS: list[tuple[str, str | None]] = [
     ("metrics.eval_accuracy.min < 0.6", "a"),
     ("metrics.eval_accuracy.best >= 0.9 or config.training.seed = 1", "abc"),
     ("metrics.eval_accuracy.best_step = 1", "a"),
+    ("metrics.eval_accuracy.at_0 >= 0.5", "ab"),
+    ("metrics.eval_accuracy.at_1 = 0.9", "a"),
+    ("not metrics.eval_accuracy.at_1 > 0.5", "bc"),
+    ("metrics.eval_accuracy.at_0 is null and archived in (true, false)", "cd"),
     ("metrics.eval_accuracy is null", "c"),
     ("metrics.eval_accuracy is null and archived = true", "d"),  # NaN is not a value to compare with
     ("metrics.eval_accuracy is not null", "ab"),
@@ -126,7 +130,7 @@ def test_a_filter_finds_the_runs_that_meet_it(stored: Engine) -> None:
 
 
 def test_every_field_can_be_compared_and_sorted_by_on_both_databases(stored: Engine) -> None:
-    for field in [*own_fields().values(), *config_fields().values()]:
+    for field in [*own_fields().values(), *config_fields().values(), metric_field("eval_accuracy", "at_0")]:
         sample = "true" if field.kind == "boolean" else field.choices[0] if field.choices else "1"
         sample = "2026-01-01" if field.kind == "time" else sample
         condition = f'{field.name} = "{sample}" or {field.name} is null'
@@ -149,6 +153,8 @@ def test_every_field_can_be_compared_and_sorted_by_on_both_databases(stored: Eng
         ("learning_rate > 1", 0, "no field", "config.training.learning_rate"),
         ("tag = a and metrics.eval_acuracy.max > 1", 12, "no run has the metric", "eval_accuracy"),
         ("metrics.eval_accuracy.maxx > 1", 0, "a metric has no 'maxx'", ".max"),
+        ("metrics.eval_accuracy.at_02 > 1", 0, "a metric has no 'at_02'", "at_STEP"),
+        ("metrics.train_loss.at_2 > 1", 0, "no field 'metrics.train_loss.at_2'", "begin with eval_"),
         ("name ~ foo and", 14, "ends too early", "Expected a field, ( or not."),
         ("name foo", 5, "'foo' is not expected here", "="),
         ("name = a b", 9, "'b' is not expected here", "Expected and, or or the end."),
@@ -208,5 +214,5 @@ def test_rows_of_a_deleted_run_are_gone(stored: Engine) -> None:
         for run_id in RUNS:
             runs.delete_run(session, run_id, now=NOW)
     with stored.connect() as connection:
-        for name in ("run_tag", "run_metric", "config_value"):
+        for name in ("run_tag", "run_metric", "evaluation_point", "config_value"):
             assert connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() == 0

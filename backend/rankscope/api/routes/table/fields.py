@@ -11,7 +11,7 @@ from rankscope.api.shapes.table_rows import field_shape
 from rankscope.store.database.engine import reading
 from rankscope.store.listing import filter_text
 from rankscope.store.listing.fields import METRIC_PARTS, config_fields, own_fields
-from rankscope.store.listing.metric_names import metric_names, recorded_metrics
+from rankscope.store.listing.metric_names import metric_names, recorded_metrics, usual_steps
 from rankscope.store.listing.suggestions import suggest
 
 router = APIRouter(prefix="/runs", tags=["runs"])
@@ -23,8 +23,9 @@ def list_fields(engine: EngineDep) -> FieldList:
     """The fields by which runs are filtered, sorted and shown."""
     with reading(engine) as session:
         recorded = recorded_metrics(session)
+        steps = usual_steps(session, recorded)
     every = [*own_fields().values(), *config_fields().values()]
-    return FieldList(items=[field_shape(field) for field in every], metrics=recorded, parts=METRIC_PARTS)
+    return FieldList(items=[field_shape(field) for field in every], metrics=recorded, parts=METRIC_PARTS, steps=steps)
 
 
 @router.get("/filter")

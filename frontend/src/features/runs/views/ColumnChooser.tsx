@@ -23,7 +23,11 @@ interface ColumnChooserProps {
 
 const mostShown = 60;
 const mostChosen = 30;
+const mostSteps = 3;
 const plain = /^[^."\s()=<>!~,]+$/;
+
+/** `at 200`, `at_200`: the value of evaluations at this step. */
+const atStep = /\bat[\s_](\d{1,9})\b/i;
 
 /** Which fields of the configuration and which metrics the table shows. */
 export function ColumnChooser({ value, onChange }: ColumnChooserProps) {
@@ -46,12 +50,15 @@ export function ColumnChooser({ value, onChange }: ColumnChooserProps) {
 function Choices({ value, onChange }: ColumnChooserProps) {
   const [words, setWords] = useState("");
   const fields = useQuery(fieldsQuery);
+  const step = atStep.exec(words)?.[1];
   const choices = useMemo<string[]>(() => {
-    const { items = [], metrics = [] } = fields.data ?? {};
+    const { items = [], metrics = [], steps = [] } = fields.data ?? {};
+    const shownSteps = step === undefined ? steps.slice(-mostSteps) : [Number(step)];
     const ofMetrics = metrics.flatMap((metric) =>
-      ["best", "last", "min", "max", "best_step", "last_step"].map(
-        (part) => `metrics.${plain.test(metric) ? metric : JSON.stringify(metric)}.${part}`,
-      ),
+      [
+        ...["best", "last", "min", "max", "best_step", "last_step"],
+        ...(metric.startsWith("eval_") ? shownSteps.map((each) => `at_${each}`) : []),
+      ].map((part) => `metrics.${plain.test(metric) ? metric : JSON.stringify(metric)}.${part}`),
     );
     const own = items
       .filter((field) => field.is_sortable && !shownAnyway.has(field.name))
@@ -61,10 +68,14 @@ function Choices({ value, onChange }: ColumnChooserProps) {
       ...ofMetrics,
       ...own.filter((name) => name.startsWith("config.")),
     ];
-  }, [fields.data]);
+  }, [fields.data, step]);
   // Those chosen when it opens come first; a click moves nothing.
   const [first] = useState(value);
-  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  const wanted = words
+    .toLowerCase()
+    .replace(atStep, `at_${Number(step)}`)
+    .split(/\s+/)
+    .filter(Boolean);
   const isWanted = (name: string) => wanted.every((word) => name.toLowerCase().includes(word));
   const others = choices.filter((name) => isWanted(name) && !first.includes(name));
   const toggle = (name: string) =>
@@ -77,6 +88,7 @@ function Choices({ value, onChange }: ColumnChooserProps) {
         size="xs"
         aria-label="Find a column"
         placeholder="Find a field or a metric"
+        description="For the value at a step, type the step: accuracy at 200"
         value={words}
         onChange={(event) => setWords(event.currentTarget.value)}
         data-autofocus
