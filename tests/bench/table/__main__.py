@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import Engine
 
 from rankscope.embedded import free_port
 from rankscope.settings import Settings
@@ -18,12 +19,13 @@ from rankscope.store.database.schema import migrate
 from tests.bench.databases import database_url
 from tests.bench.rows import Rows
 from tests.bench.served import p95_ms, served
-from tests.bench.table.filling import CONFIG_FIELDS, METRICS, fill
+from tests.bench.table.filling import CONFIG_FIELDS, METRICS, TRAINED, fill, record_curves
 from tests.bench.table.trackers import TRACKERS, against_tracker
 from tests.stack import TOKEN
 
 LIMITS_MS = {1000: 50.0, 10_000: 150.0}
 MOST_BYTES = 60_000
+CURVES, CURVE_STEPS, MOST_CURVES_MS = 100, 1000, 100.0
 COLUMNS = [
     "config.method.target_rank",
     "config.training.learning_rate",
@@ -97,6 +99,8 @@ def main() -> None:
                             against_tracker(rows, api, part, options.trackers, count, options.rounds)
                         else:
                             _measure(api, rows, kind, count, options.rounds)
+                            if count == options.runs[-1]:
+                                _measure_curves(engine, api, rows, kind, options.rounds)
                         if not options.smoke:
                             rows.store()  # each part, so that an interrupted run keeps its measurements
             engine.dispose()
@@ -134,6 +138,18 @@ def _measure(api: httpx.Client, rows: Rows, kind: str, count: int, rounds: int) 
     for name in ("smallest answer", "what has changed", "groups", "suggestions"):
         rows.tell(f"{name}, p95, {kind}, {count}", slow[name], "ms", what)
     rows.at_most(f"bytes of a first page of 100 runs, {kind}, {count}", len(first.content), MOST_BYTES, "B", what)
+
+
+def _measure_curves(engine: Engine, api: httpx.Client, rows: Rows, kind: str, rounds: int) -> None:
+    """The small curves of one page. Its length is such that no part of them is packed in chunks, which costs the most."""
+    query = {"runs": ",".join(record_curves(engine, CURVES, CURVE_STEPS))}
+
+    def ask() -> httpx.Response:
+        return api.get("/runs/sparklines", params=query).raise_for_status()
+
+    what = f"{CURVES} runs of {CURVE_STEPS:,} steps, {len(TRAINED) + 1} metrics a step, {kind}"
+    assert len(ask().json()["items"]) == CURVES
+    rows.at_most(f"curves of a page of {CURVES} runs, p95, {kind}", p95_ms(ask, rounds), MOST_CURVES_MS, "ms", what)
 
 
 if __name__ == "__main__":

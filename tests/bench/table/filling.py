@@ -10,21 +10,23 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select, update
+from sqlmodel import col
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import MetricsEvent
-from rankscope.contract.metrics import EVALUATION
-from rankscope.contract.tables import ConfigValue, EvaluationPoint, Run, RunMetric, RunTag
+from rankscope.contract.metrics import EVALUATION, TRAIN_LOSS
+from rankscope.contract.tables import ConfigValue, EvaluationPoint, Event, Run, RunMetric, RunTag
 from rankscope.store import runs
 from rankscope.store.config_values import store_config_values
 from rankscope.store.database.engine import writing
-from rankscope.store.history import events
+from rankscope.store.history import event_text, events
 from tests.backend.conftest import config_with
 
 CONFIG_FIELDS, METRICS, EVALUATIONS = 100, 30, 2
 RANKS, RATES = (1, 2, 4, 8, 16), tuple(10 ** (-5 + place * 3 / 19) for place in range(20))
 NAMES = ("eval_accuracy", "eval_loss", *(f"m{place}" for place in range(METRICS - 2)))
+TRAINED = ("learning_rate", "grad_norm", "tokens_seen", "steps_per_second", "samples_per_second")
 _SETUPS = len(RANKS) * len(RATES)
 _BATCH = 500
 
@@ -80,6 +82,25 @@ def fill(engine: Engine, done: int, count: int) -> None:
         templates = _Templates(connection)
         for start in range(max(done, _SETUPS), count, _BATCH):
             templates.copy(range(start, min(start + _BATCH, count)), now)
+
+
+def record_curves(engine: Engine, runs_with_curves: int, steps: int) -> list[str]:
+    """Trains the first runs for this many steps, as far as a table can tell: a loss and other numbers of each. Returns their ids.
+
+    Only the events: what lists read of these runs is as before.
+    """
+    ids = [f"r{number:06d}" for number in range(runs_with_curves)]
+    for run_id in ids:
+        chance = random.Random(run_id)
+        with writing(engine) as session:
+            first_seq = events.last_seq(session, run_id) + 1
+            for step in range(1, steps + 1):
+                values = {name: chance.random() for name in (*TRAINED, TRAIN_LOSS)}
+                event = MetricsEvent(step=step, values=values)
+                row = {"run_id": run_id, "seq": first_seq + step - 1, "attempt": 0, "time": float(step)}
+                session.add(Event(**row, kind="metrics", step=step, payload=event_text.write(event)))
+            session.execute(update(Run).where(col(Run.id) == run_id).values(last_seq=first_seq + steps - 1))
+    return ids
 
 
 def _create(session: Any, number: int, *, created_at: float) -> None:

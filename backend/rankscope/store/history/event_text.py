@@ -6,7 +6,9 @@ they are also JSON and sent unchanged.
 """
 
 import json
-from typing import NamedTuple
+import re
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 from rankscope.contract.events import RunEvent, StoredEvent
 from rankscope.contract.stored import Payload
@@ -40,6 +42,24 @@ def read(payload: str | None) -> Payload:
     """The event's own fields."""
     fields: Payload = {} if payload is None else json.loads(payload)
     return fields
+
+
+def metric_reader(name: str) -> Callable[[str], float | None]:
+    """A function from the text of a `metrics` event to its value of one metric; None without it.
+
+    Reads only this value, in a fraction of the time that parsing takes. A text in which it isn't found as `write` writes it
+    is parsed.
+    """
+    key = re.compile(r"[{,]" + re.escape(json.dumps(name, ensure_ascii=False)) + r':("?)([-+.\w]+)\1[,}]')
+
+    def value(payload: str) -> float | None:
+        found = key.search(payload)
+        if found:
+            return float(found[2])
+        recorded = cast(dict[str, float | str], read(payload)["values"]).get(name)
+        return None if recorded is None else float(recorded)
+
+    return value
 
 
 def stored(row: EventRow | Event) -> StoredEvent:

@@ -21,7 +21,7 @@ from rankscope.contract.events import (
 )
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.store.database.engine import reading
-from rankscope.store.history import events
+from rankscope.store.history import event_text, events
 from tests.backend.conftest import Server
 from tests.backend.store_setup import append, modules, training_run
 
@@ -141,3 +141,15 @@ def _rewrite(engine: Engine, run_id: str, seq: int, payload: str | None) -> None
             text("UPDATE event SET payload = :payload WHERE run_id = :run AND seq = :seq"),
             {"payload": payload, "run": run_id, "seq": seq},
         )
+
+
+def test_one_metric_is_read_from_the_text_as_from_the_parsed_event() -> None:
+    odd = {'a"b': 1.0, "b": 2.0, "x}": -3e-7, "eval f1/macro": 4.0}
+    for event in (EVENTS[0], MetricsEvent(step=1, values=odd), MetricsEvent(step=1, values={"last": 5.0})):
+        text_of = event_text.write(event)
+        assert text_of is not None
+        values: dict[str, Any] = event_text.read(text_of)["values"]  # type: ignore[assignment]
+        for name in [*values, "absent", "loss"]:
+            expected = str(float(values[name])) if name in values else "None"
+            for written in (text_of, json.dumps({"values": values})):  # the second as earlier versions wrote it
+                assert str(event_text.metric_reader(name)(written)) == expected, name
