@@ -133,6 +133,7 @@ def _life(run: FinishedRun) -> Iterator[tuple[int, RunEvent]]:
                     values={
                         "train_loss": max(0.01, loss),
                         "learning_rate": 3e-3 * (1 - share),
+                        "tokens_seen": 8 * 96.0 * step,
                         "grad_norm": 1 + abs(float(random.standard_normal())),
                         "steps_per_second": 1 / run.seconds_a_step,
                         "samples_per_second": 8 / run.seconds_a_step,

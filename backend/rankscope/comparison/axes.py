@@ -9,16 +9,20 @@ from sqlmodel import Session
 
 from rankscope.comparison.cautions import rows_a_step
 from rankscope.contract.config import RunConfig
+from rankscope.contract.metrics import TOKENS_SEEN
 from rankscope.contract.tables import Run
 from rankscope.store import runs
 from rankscope.store.history import snapshots
 from rankscope.store.history.points import Floats, Points
 from rankscope.store.history.rank_columns import module_ranks
+from rankscope.store.history.series import read_curves
 
-CurveAxis = Literal["step", "progress", "time", "live_parameters", "rows"]
+CurveAxis = Literal["step", "progress", "time", "live_parameters", "rows", "tokens"]
 Places = Callable[[Points], Floats]
 """Points -> the position of each on the axis."""
 _FRAMES = 100
+_TOKEN_POINTS = 400
+_NOT_STARTED = "it has not started"
 _STILL_OPEN_S = 1e9
 
 
@@ -26,7 +30,7 @@ def places_on(session: Session, run: Run, config: RunConfig, axis: CurveAxis) ->
     """The positions of a run's points, or why the run has none on this axis.
 
     time: seconds in which a worker trained the run, without the time between attempts. live_parameters: the number of
-    adapter parameters at that step.
+    adapter parameters at that step. tokens: those of the inputs, without padding.
     """
     match axis:
         case "step":
@@ -37,6 +41,8 @@ def places_on(session: Session, run: Run, config: RunConfig, axis: CurveAxis) ->
         case "rows":
             rows = rows_a_step(config)
             return lambda of: of.steps.astype(float) * rows
+        case "tokens":
+            return _tokens(session, run)
         case "time":
             return _trained_time(session, run)
         case "live_parameters":
@@ -58,8 +64,19 @@ def _trained_time(session: Session, run: Run) -> Places | str:
         knots += [begin, end]
         seconds += [seconds[-1] + end - begin, seconds[-1] + end - begin]
     if not knots:
-        return "it has not started"
+        return _NOT_STARTED
     return lambda of: np.interp(of.times, knots, seconds[:-1])
+
+
+def _tokens(session: Session, run: Run) -> Places | str:
+    if TOKENS_SEEN not in run.metrics:
+        return "its tokens were not counted, because an earlier version trained it" if run.metrics else _NOT_STARTED
+    # Between two points of the reduced curve, the number of tokens a step is nearly constant.
+    curve = read_curves(session, run.id, [TOKENS_SEEN], limit=_TOKEN_POINTS)[TOKENS_SEEN].points
+    steps, tokens = curve.steps.astype(float), curve.values
+    if run.parent_id is None:
+        steps, tokens = np.concatenate([[0.0], steps]), np.concatenate([[0.0], tokens])
+    return lambda of: np.interp(of.steps, steps, tokens)
 
 
 def _live_parameters(session: Session, run: Run) -> Places | str:

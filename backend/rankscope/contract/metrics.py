@@ -14,6 +14,7 @@ MetricGroup = Literal["training", "evaluation", "speed", "hardware", "other"]
 
 TRAIN_LOSS = "train_loss"
 EVAL_LOSS = "eval_loss"
+TOKENS_SEEN = "tokens_seen"
 STEPS_PER_SECOND = "steps_per_second"
 SAMPLES_PER_SECOND = "samples_per_second"
 HOST_MEMORY = "host_memory_bytes"
@@ -57,6 +58,7 @@ REPORTED = (
     Metric(name="grad_norm", title="Gradient norm", group="training"),
     Metric(name="dem", title="DEM regulariser", group="training", lower_is_better=True),
     Metric(name=EVAL_LOSS, title="Evaluation loss", group="evaluation", lower_is_better=True),
+    Metric(name=TOKENS_SEEN, title="Tokens seen", group="other"),
     Metric(name=STEPS_PER_SECOND, title="Steps per second", unit="1/s", group="speed"),
     Metric(name=SAMPLES_PER_SECOND, title="Samples per second", unit="1/s", group="speed"),
     Metric(name=HOST_MEMORY, title="Host memory", unit="bytes", group="hardware"),

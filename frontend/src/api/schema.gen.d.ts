@@ -2808,7 +2808,7 @@ export interface components {
              * Axis
              * @enum {string}
              */
-            axis: "step" | "progress" | "time" | "live_parameters" | "rows";
+            axis: "step" | "progress" | "time" | "live_parameters" | "rows" | "tokens";
             /** Curves */
             curves: components["schemas"]["ComparedCurveShape"][];
             /** Groups */
@@ -9372,7 +9372,7 @@ export interface operations {
     compare_runs: {
         parameters: {
             query: {
-                /** @description Ids of up to 20 runs, repeated or separated by commas. */
+                /** @description Ids of runs, repeated or separated by commas: up to 20, or with group=seed up to 100 in 20 groups. */
                 runs: string[];
                 /** @description seed: runs that differ only in their seed are one group, with mean and spread. */
                 group?: "run" | "seed";
@@ -9443,11 +9443,11 @@ export interface operations {
     compare_series: {
         parameters: {
             query: {
-                /** @description Ids of up to 20 runs, repeated or separated by commas. */
+                /** @description Ids of runs, repeated or separated by commas: up to 20, or with group=seed up to 100 in 20 groups. */
                 runs: string[];
                 /** @description Metrics. */
                 names: string[];
-                axis?: "step" | "progress" | "time" | "live_parameters" | "rows";
+                axis?: "step" | "progress" | "time" | "live_parameters" | "rows" | "tokens";
                 /** @description seed: runs that differ only in their seed are one group, with mean and spread. */
                 group?: "run" | "seed";
                 /** @description Approximate maximum number of points per curve. */
@@ -9484,7 +9484,7 @@ export interface operations {
     compare_trees: {
         parameters: {
             query: {
-                /** @description Ids of up to 20 runs, repeated or separated by commas. */
+                /** @description Ids of runs, repeated or separated by commas: up to 20, or with group=seed up to 100 in 20 groups. */
                 runs: string[];
             };
             header?: never;

@@ -11,7 +11,7 @@ from rankscope.comparison.curves import compared_curves, significant
 from rankscope.comparison.groups import seed_groups, single_groups
 from rankscope.contract.config import RunConfig
 from rankscope.store import runs
-from rankscope.store.database.engine import create_engine, reading
+from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.database.schema import migrate
 from rankscope.store.history import snapshots
 from rankscope.store.history.rank_columns import module_columns, module_ranks
@@ -93,12 +93,28 @@ def test_axes_place_the_points_of_a_run(filled: tuple[Engine, list[str]]) -> Non
     assert x_of("step") == [20, 40, 60]
     assert x_of("progress") == pytest.approx([1 / 3, 2 / 3, 1], rel=1e-5)
     assert x_of("rows") == [20 * 8, 40 * 8, 60 * 8]
+    assert x_of("tokens") == [20 * 8 * 96, 40 * 8 * 96, 60 * 8 * 96]
     # The attempt began 3 s before the first step.
     assert x_of("time") == pytest.approx([3 + step * 0.12 for step in (20, 40, 60)], rel=1e-5)
     live = x_of("live_parameters")
     assert live == sorted(live, reverse=True)
     with reading(engine) as session:
         assert live[-1] == runs.get_run(session, ids[0]).kept_parameters
+
+
+def test_a_run_without_a_count_of_its_tokens_says_why_it_is_not_drawn(filled: tuple[Engine, list[str]]) -> None:
+    engine, ids = filled
+    with writing(engine) as session:
+        run = runs.get_run(session, ids[3])
+        before, run.metrics = run.metrics, {name: one for name, one in run.metrics.items() if name != "tokens_seen"}
+        session.add(run)
+    _, curves, unplaced = curves_of(filled, "eval_accuracy", "tokens")
+    assert len(curves) == 3
+    assert [(one.run_id, "earlier version" in one.reason) for one in unplaced] == [(ids[3], True)]
+    with writing(engine) as session:
+        run = runs.get_run(session, ids[3])
+        run.metrics = before
+        session.add(run)
 
 
 def test_a_thinned_curve_keeps_the_extremes(filled: tuple[Engine, list[str]]) -> None:

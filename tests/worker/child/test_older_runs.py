@@ -133,6 +133,7 @@ def test_a_stopped_run_continues_as_it_began(old: Old, name: str) -> None:
     recorded = old.train(name)
     assert [event["step"] for event in recorded if event["kind"] == "status" and event["status"] == "running"] == [0, 7]
     compare(recorded, old.expected[name], name)
+    assert not any("tokens_seen" in event["values"] for event in recorded if event["kind"] == "metrics")
 
 
 def test_a_waiting_run_is_the_run_that_was_launched(old: Old) -> None:

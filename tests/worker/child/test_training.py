@@ -20,7 +20,7 @@ from rankscope.catalog.imported.encoded import TokenSpace
 from rankscope.contract.config import RunConfig
 from rankscope.contract.evaluation.results import RESULTS_FILE
 from rankscope.contract.events import RanksEvent, RunEvent
-from rankscope.contract.metrics import is_machine_metric
+from rankscope.contract.metrics import TOKENS_SEEN, is_machine_metric
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
@@ -135,6 +135,13 @@ def test_each_method_runs_to_done(data_dir: Path, plan: Plan, tmp_path: Path, me
     if not finals:
         assert result.kept_parameters == life.of("modules")[0].trained_parameters - _head(life, method)
     assert life.of("warning") == []
+
+
+def test_the_tokens_of_every_batch_are_counted(whole: Life) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(whole.model_folder)
+    (length,) = {len(tokenizer(row["text"])["input_ids"]) for row in whole.split.train}
+    counted = {step: value for (name, step), value in whole.metrics().items() if name == TOKENS_SEEN}
+    assert counted == {step: step * 8 * length for step in range(1, 21)}
 
 
 def kept_steps(life: Life) -> set[int]:

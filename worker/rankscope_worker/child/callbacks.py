@@ -28,6 +28,7 @@ from rankscope.contract.metrics import (
     EVALUATION,
     SAMPLES_PER_SECOND,
     STEPS_PER_SECOND,
+    TOKENS_SEEN,
     Metric,
     describe,
 )
@@ -150,6 +151,8 @@ class Reporter(TrainerCallback):
             if name.startswith(EVALUATION) and name not in _TIMINGS and isinstance(value, int | float)
         }
         values = {_NAMES[name]: float(value) for name, value in logs.items() if name in _NAMES} | evaluated
+        if "loss" in logs and state.num_input_tokens_seen > 0:
+            values[TOKENS_SEEN] = float(state.num_input_tokens_seen)
         rate = self._speed.rate() if "loss" in logs else None
         if rate is not None:
             rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size

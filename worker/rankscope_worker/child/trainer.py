@@ -21,6 +21,7 @@ from rankscope_worker.child import checkpoint
 from rankscope_worker.child.answers.generation import Interrupted
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.disk import is_disk_full
+from rankscope_worker.child.token_count import counting, take_count
 
 MeasureGenerated = Callable[[nn.Module, Callable[[], bool]], dict[str, float]]
 """Returns the metrics of texts that the model generates. Raises Interrupted if the function returns true in the meantime."""
@@ -78,12 +79,18 @@ class RunTrainer(MethodTrainerMixin, Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         evaluating = self.data_collator
-        self.data_collator = cast(DataCollator, self._training_collator or evaluating)
+        collate = self._training_collator
+        self.data_collator = evaluating if collate is None else cast(DataCollator, counting(collate))
         try:
             loader: DataLoader[Any] = super().get_train_dataloader()
         finally:
             self.data_collator = evaluating
         return loader
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        take_count(inputs, self.state)
+        loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+        return loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         try:

@@ -97,7 +97,7 @@ class UnplacedRun(Shape):
 
 
 class ComparedCurves(Shape):
-    axis: Literal["step", "progress", "time", "live_parameters", "rows"]
+    axis: Literal["step", "progress", "time", "live_parameters", "rows", "tokens"]
     groups: list[GroupShape]
     curves: list[ComparedCurveShape]
     unplaced: list[UnplacedRun]

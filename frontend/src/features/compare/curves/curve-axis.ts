@@ -7,6 +7,7 @@ export const axisLabels: Record<CurveAxis, string> = {
   progress: "Progress",
   time: "Time",
   rows: "Rows",
+  tokens: "Tokens",
   live_parameters: "Live parameters",
 };
 
@@ -15,6 +16,7 @@ export const axisNotes: Record<CurveAxis, string> = {
   progress: "Share of each run's planned steps.",
   time: "Time on a worker, without waiting in the queue or between attempts.",
   rows: "Training rows seen: steps × batch size × gradient accumulation.",
+  tokens: "Tokens of the training inputs seen, without padding.",
   live_parameters: "Parameters of the adapter by its ranks at that step; training goes from left to right.",
 };
 
@@ -38,6 +40,8 @@ export function drawnAxis(axis: CurveAxis, most: number): DrawnAxis {
         : { title: "minutes", by: 60, format: "%{x:.1f} min", isReversed: false };
     case "rows":
       return { title: "training rows", by: 1, format: "%{x:,.0f} rows", isReversed: false };
+    case "tokens":
+      return { title: "tokens", by: 1, format: "%{x:,.0f} tokens", isReversed: false };
     case "live_parameters":
       return { title: "live parameters", by: 1, format: "%{x:,.0f} parameters", isReversed: true };
     case "step":

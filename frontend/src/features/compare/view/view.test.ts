@@ -10,6 +10,12 @@ test("a view survives the address, and what is usual is not in it", () => {
   expect(view).toMatchObject({ bySeed: true, axis: "time", at: 12, cost: "trained_s", of: "last" });
 });
 
+test("more than 20 runs are compared in groups", () => {
+  const runs = Array.from({ length: 21 }, (_, place) => `r${place}`);
+  expect(viewFrom(new URLSearchParams(`runs=${runs}`)).bySeed).toBe(true);
+  expect(viewFrom(new URLSearchParams(`runs=${runs.slice(1)}`)).bySeed).toBe(false);
+});
+
 test("unknown values are ignored", () => {
   const view = viewFrom(new URLSearchParams("runs=a,a,,b&axis=sideways&at=x&align=no&cost=no&spread=no"));
   expect(view).toMatchObject({

@@ -1,7 +1,7 @@
 /** What the comparison shows, as stored in the address. */
 import type { ComparedCurves } from "@/api/types";
 
-export const axes = ["step", "progress", "time", "rows", "live_parameters"] as const;
+export const axes = ["step", "progress", "time", "rows", "tokens", "live_parameters"] as const;
 export type CurveAxis = ComparedCurves["axis"];
 export const alignments = ["step", "progress", "budget"] as const;
 export type Alignment = (typeof alignments)[number];
@@ -10,6 +10,9 @@ export type Cost = (typeof costs)[number];
 export const smoothings = ["0", "0.9", "0.98"] as const;
 export type Smoothing = (typeof smoothings)[number];
 export const groupings = ["layer", "kind", "rank"] as const;
+
+/** More runs are compared in groups only. */
+export const mostSingle = 20;
 
 export interface CompareView {
   runs: string[];
@@ -51,7 +54,7 @@ export function viewFrom(params: URLSearchParams): CompareView {
   const at = params.get("at");
   return {
     runs: list(params, "runs"),
-    bySeed: params.get("group") === "seed",
+    bySeed: params.get("group") === "seed" || list(params, "runs").length > mostSingle,
     metrics: list(params, "metrics"),
     axis: one(axes, params.get("axis"), "step"),
     isLog: params.get("scale") === "log",
