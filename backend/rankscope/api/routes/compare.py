@@ -43,10 +43,16 @@ from rankscope.store.history.points import marked
 
 router = APIRouter(prefix="/compare", tags=["compare"])
 
-_MOST = 20
+_MOST_GROUPS, _MOST_RUNS = 20, 100
 _MOST_METRICS = 12
 _MOST_RELATIVES = 1000
-RunIds = Annotated[list[str], Query(alias="runs", description="Ids of up to 20 runs, repeated or separated by commas.")]
+RunIds = Annotated[
+    list[str],
+    Query(
+        alias="runs",
+        description="Ids of runs, repeated or separated by commas: up to 20, or with group=seed up to 100 in 20 groups.",
+    ),
+]
 Grouping = Annotated[
     Literal["run", "seed"],
     Query(alias="group", description="seed: runs that differ only in their seed are one group, with mean and spread."),
@@ -176,17 +182,28 @@ def differences(configs: Sequence[dict[str, object]]) -> list[ConfigDifference]:
 
 
 def _read(session: Session, wanted: list[str], group: str) -> tuple[list[Run], list[RunConfig], list[RunGroup]]:
-    found = runs.find_runs(session, _checked(wanted))
+    run_ids = _checked(wanted)
+    if group == "run" and len(run_ids) > _MOST_GROUPS:
+        next_step = f"Compare at most {_MOST_GROUPS} runs, or up to {_MOST_RUNS} with group=seed."
+        raise BadInput([FieldProblem("runs", run_ids, f"has {len(run_ids)} runs, each on its own", next_step)])
+    found = runs.find_runs(session, run_ids)
     configs = [RunConfig.stored(run.config) for run in found]
-    return found, configs, (seed_groups if group == "seed" else single_groups)(found, configs)
+    if group == "run":
+        return found, configs, single_groups(found, configs)
+    groups = seed_groups(found, configs)
+    if len(groups) > _MOST_GROUPS:
+        message = (
+            f"has {len(run_ids)} runs in {len(groups)} groups: only runs that differ in nothing but their seed group"
+        )
+        raise BadInput([FieldProblem("runs", run_ids, message, f"Compare runs of at most {_MOST_GROUPS} groups.")])
+    return found, configs, groups
 
 
 def _checked(wanted: list[str]) -> list[str]:
     run_ids = list(dict.fromkeys(part for value in wanted for part in value.split(",") if part))
-    if not 2 <= len(run_ids) <= _MOST:
-        raise BadInput(
-            [FieldProblem("runs", run_ids, f"has {len(run_ids)} runs", f"Name between 2 and {_MOST} different runs.")]
-        )
+    if not 2 <= len(run_ids) <= _MOST_RUNS:
+        next_step = f"Name between 2 and {_MOST_RUNS} different runs."
+        raise BadInput([FieldProblem("runs", run_ids, f"has {len(run_ids)} runs", next_step)])
     for run_id in run_ids:
         if not RUN_ID.fullmatch(run_id):
             raise BadInput(

@@ -1,10 +1,12 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
 import { queueQuery } from "@/api/queries";
-import type { RunCreate, SteerAction } from "@/api/types";
+import type { RunCreate, RunStatus, SteerAction } from "@/api/types";
 import { notify, notifyError } from "@/components/feedback/toast";
+import { notifyWithUndo } from "@/components/feedback/undo-toast";
 
 type Named = { id: string; name: string };
+type Stoppable = Named & { status: RunStatus };
 
 interface ForkRequest {
   run: Named;
@@ -32,13 +34,29 @@ export function useRunActions() {
       ...runs.map((run) => client.invalidateQueries({ queryKey: ["run", run.id], exact: true })),
     ]);
 
+  const requeue = useMutation({
+    mutationFn: (runs: Named[]) =>
+      each(runs, (run) => unwrap(http.POST("/api/v1/runs/{run_id}/resume", path(run.id)))),
+    onSuccess: (_, runs) => notify(`${several(runs)}: back in the queue.`),
+    onError: (error) => notifyError("Could not undo", error),
+    onSettled: (_, __, runs) => refresh(runs),
+  });
   const stop = useMutation({
-    mutationFn: ({ runs, save }: { runs: Named[]; save: boolean }) =>
+    mutationFn: ({ runs, save }: { runs: Stoppable[]; save: boolean }) =>
       each(runs, (run) =>
         unwrap(http.POST("/api/v1/runs/{run_id}/stop", { ...path(run.id), body: { save } })),
       ),
-    onSuccess: (_, { runs, save }) =>
-      notify(save ? `${several(runs)}: saving, then stopping.` : `${several(runs)}: stopping.`),
+    onSuccess: (_, { runs, save }) => {
+      const queued = runs.filter((run) => run.status === "queued");
+      const stopping = runs.length - queued.length;
+      if (stopping === 0) {
+        notifyWithUndo(`${several(queued)}: removed from the queue.`, () => requeue.mutate(queued));
+        return;
+      }
+      const text = save ? `${several(runs)}: saving, then stopping.` : `${several(runs)}: stopping.`;
+      if (queued.length === 0) notify(text);
+      else notifyWithUndo(text, () => requeue.mutate(queued), `Requeue ${queued.length}`);
+    },
     onError: (error) => notifyError("Could not stop", error),
     onSettled: (_, __, { runs }) => refresh(runs),
   });

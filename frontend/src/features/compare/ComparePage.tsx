@@ -5,6 +5,7 @@ import { Link } from "react-router";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { lazyPart } from "@/components/server/load-part";
+import { plural } from "@/components/text/plural";
 import { CurvesPanel } from "@/features/compare/curves/CurvesPanel";
 import { HeatmapsPanel } from "@/features/compare/ranks/HeatmapsPanel";
 import { ReportButton } from "@/features/compare/report/ReportButton";
@@ -14,6 +15,7 @@ import { DifferencesPanel } from "./DifferencesPanel";
 import { ForestPanel } from "./ForestPanel";
 import { compareQuery } from "./view/queries";
 import { useCompareView } from "./view/use-compare-view";
+import { mostSingle } from "./view/view";
 
 const RankDifferencePanel = lazyPart(
   () => import("./ranks/RankDifferencePanel"),
@@ -29,7 +31,11 @@ const TradeOffPanel = lazyPart(
   (part) => part.TradeOffPanel,
 );
 
-/** Up to 20 runs side by side. Everything that is chosen is in the address. */
+/** Up to 20 runs or groups side by side. Everything that is chosen is in the address. */
+/** "9 groups of 45 runs", or "3 runs". */
+const counted = (runs: number, groups = runs): string =>
+  groups < runs ? `${plural(groups, "group")} of ${runs} runs` : `${runs} runs`;
+
 export function ComparePage() {
   useTitle("Compare");
   const [view, onChange] = useCompareView();
@@ -40,13 +46,17 @@ export function ComparePage() {
       <Stack gap="md">
         <Group justify="space-between" gap="sm">
           <Title order={1} size="h3">
-            Compare {view.runs.length > 1 ? `${view.runs.length} runs` : ""}
+            Compare {view.runs.length > 1 ? counted(view.runs.length, data?.groups.length) : ""}
           </Title>
           {data && (
             <Group gap="md">
               <Switch
                 label="Group seeds"
                 checked={view.bySeed}
+                disabled={view.runs.length > mostSingle}
+                title={
+                  view.runs.length > mostSingle ? `More than ${mostSingle} runs are compared in groups.` : ""
+                }
                 onChange={(event) => onChange({ bySeed: event.currentTarget.checked })}
                 data-testid="group-seeds"
               />

@@ -4,20 +4,18 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { RowSelectionState } from "@tanstack/react-table";
 import { Suspense, useMemo, useRef, useState } from "react";
 import { Link, useSearchParams } from "react-router";
-import { Confirm } from "@/components/feedback/Confirm";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
-import { useRunActions } from "@/components/runs/use-run-actions";
 import { lazyPart } from "@/components/server/load-part";
 import { useLink } from "@/components/server/use-link";
 import { count } from "@/components/text/format";
-import { plural } from "@/components/text/plural";
+import { type Asked, ConfirmSelected } from "./labels/ConfirmSelected";
 import { QueuePanel } from "./QueuePanel";
 import { changesQuery, type TableView, tableQuery } from "./query/queries";
 import { RunsTable } from "./table/RunsTable";
 import "./runs.css";
 import { FilterBar } from "./filter/FilterBar";
-import { canDelete, canStop, isFiltered, paramsOf, viewFrom } from "./query/view";
+import { isFiltered, paramsOf, viewFrom } from "./query/view";
 import { SystemStrip } from "./SystemStrip";
 
 const SelectionBar = lazyPart(
@@ -46,15 +44,7 @@ export function RunsPage() {
   const bar = useRef<HTMLDivElement>(null);
   const [filterHeight, setFilterHeight] = useState(36);
   const selected = useMemo(() => runs.filter((run) => selection[run.id]), [runs, selection]);
-  const [asking, setAsking] = useState<"stop" | "delete" | null>(null);
-  const { stop, remove } = useRunActions();
-  const stoppable = selected.filter((run) => canStop(run.status));
-  const deletable = selected.filter((run) => canDelete(run.status));
-
-  const finish = () => {
-    setAsking(null);
-    setSelection({});
-  };
+  const [asked, setAsked] = useState<Asked | null>(null);
 
   return (
     <Container fluid maw={1680} px={{ base: "sm", sm: "lg" }} py="md">
@@ -87,8 +77,8 @@ export function RunsPage() {
                 baseline={filter.baseline}
                 onBaseline={(baseline) => setFilter({ ...filter, baseline })}
                 onClear={() => setSelection({})}
-                onStop={() => setAsking("stop")}
-                onDelete={() => setAsking("delete")}
+                onStop={() => setAsked({ action: "stop", selected })}
+                onDelete={() => setAsked({ action: "delete", selected })}
               />
             </Suspense>
           ) : (
@@ -144,30 +134,14 @@ export function RunsPage() {
           </Text>
         ) : null}
       </Stack>
-      <Confirm
-        opened={asking === "stop"}
-        title={`Stop ${stoppable.length === 1 ? "this run" : plural(stoppable.length, "run")}?`}
-        action="Save and stop"
-        isBusy={stop.isPending}
-        onClose={() => setAsking(null)}
-        onConfirm={() => stop.mutate({ runs: stoppable, save: true }, { onSettled: finish })}
-      >
-        Running runs write a checkpoint first and can be resumed. Queued runs are removed from the queue.
-        {stoppable.length < selected.length
-          ? ` ${selected.length - stoppable.length} of the selected runs have already ended.`
-          : ""}
-      </Confirm>
-      <Confirm
-        opened={asking === "delete"}
-        title={`Delete ${deletable.length === 1 ? "this run" : plural(deletable.length, "run")}?`}
-        action="Delete"
-        isBusy={remove.isPending}
-        onClose={() => setAsking(null)}
-        onConfirm={() => remove.mutate(deletable, { onSettled: finish })}
-      >
-        Their history, logs, checkpoints and adapters are removed. This cannot be undone.
-        {deletable.length < selected.length ? " Runs that are still active are kept; stop them first." : ""}
-      </Confirm>
+      <ConfirmSelected
+        asked={asked}
+        onClose={() => setAsked(null)}
+        onDone={() => {
+          setAsked(null);
+          setSelection({});
+        }}
+      />
     </Container>
   );
 }

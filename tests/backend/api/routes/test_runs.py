@@ -6,6 +6,7 @@ import httpx
 import jsonschema
 import pytest
 
+from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent
 from rankscope.contract.presets import presets
 from rankscope.contract.status import RunStatus
@@ -179,6 +180,28 @@ def test_comparison_shows_differences_and_what_makes_runs_incomparable(
     assert api.get("/api/v1/compare", params={"runs": dynamic}).json()["errors"][0]["field"] == "runs"
     assert api.get(f"/api/v1/compare?runs={dynamic},zzz").status_code == 404
     assert read_run(server.app.state.resources.engine, full).kept_parameters is None
+
+
+def test_many_runs_are_compared_in_at_most_twenty_groups(api: httpx.Client, server: Server) -> None:
+    ids: dict[tuple[int, int], str] = {}
+    with writing(server.app.state.resources.engine) as session:
+        for rate in range(1, 22):
+            for seed in range(2):
+                config = RunConfig.model_validate(
+                    config_with(**{"training.learning_rate": rate / 1000, "training.seed": seed})
+                )
+                ids[rate, seed] = runs.create_run(session, config, now=1.0).id
+
+    def compare(group: str, rates: int) -> httpx.Response:
+        wanted = [ids[rate, seed] for rate in range(1, rates + 1) for seed in range(2)]
+        return api.get("/api/v1/compare", params={"runs": ",".join(wanted), "group": group})
+
+    assert [len(group["run_ids"]) for group in compare("seed", 20).json()["groups"]] == [2] * 20
+    for refused, what in ((compare("run", 11), "22 runs"), (compare("seed", 21), "42 runs in 21 groups")):
+        assert refused.status_code == 422
+        assert what in refused.json()["detail"]
+        assert "at most 20" in refused.json()["next_step"]
+    assert "has 101 runs" in api.get("/api/v1/compare?runs=" + ",".join(f"r{n}" for n in range(101))).json()["detail"]
 
 
 def test_two_full_runs_compare_by_their_parameters(api: httpx.Client, server: Server, launch: Launch) -> None:

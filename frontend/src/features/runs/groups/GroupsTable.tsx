@@ -9,7 +9,7 @@ import { sharedHeadline } from "@/components/runs/tasks";
 import { count } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
 import { fieldsQuery, type TableView } from "@/features/runs/query/queries";
-import { mostCompared } from "@/features/runs/query/view";
+import { mostCompared, mostGrouped } from "@/features/runs/query/view";
 import { SortButton } from "@/features/runs/table/SortButton";
 import { compareAddress } from "./compare-address";
 import { GroupRows } from "./GroupRows";
@@ -150,10 +150,12 @@ export function GroupsTable({ view, onView }: GroupsTableProps) {
 function CompareGroups({ groups }: { groups: readonly RunGroup[] }) {
   const size = groups.reduce((sum, group) => sum + group.size, 0);
   const label = `Compare ${plural(groups.length, "group")}`;
-  if (size > mostCompared) {
+  const isTooMany = groups.length > mostCompared;
+  if (isTooMany || size > mostGrouped) {
     return (
       <Button size="xs" disabled leftSection={<IconArrowsDiff size={15} />}>
-        {label}: {size} runs, at most {mostCompared}
+        {label}
+        {isTooMany ? `: at most ${mostCompared}` : `: ${count(size)} runs, at most ${mostGrouped}`}
       </Button>
     );
   }

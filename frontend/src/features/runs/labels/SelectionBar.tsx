@@ -10,7 +10,7 @@ import {
 import { useState } from "react";
 import { Link } from "react-router";
 import type { TableRow } from "@/api/types";
-import { canDelete, canStop, mostCompared } from "@/features/runs/query/view";
+import { canDelete, canStop, mostCompared, mostGrouped } from "@/features/runs/query/view";
 import { TagsField } from "./TagsField";
 import { useLabels } from "./use-labels";
 
@@ -42,9 +42,9 @@ export function SelectionBar({
       <Text size="sm" className="numbers" fw={600}>
         {selected.length} selected
       </Text>
-      {selected.length > mostCompared ? (
+      {selected.length > mostGrouped ? (
         <Button size="xs" disabled leftSection={<IconArrowsDiff size={15} />} data-testid="compare-selected">
-          Compare: select at most {mostCompared}
+          Compare: select at most {mostGrouped}
         </Button>
       ) : selected.length >= 2 ? (
         <Button
@@ -53,8 +53,13 @@ export function SelectionBar({
           to={compareTo}
           leftSection={<IconArrowsDiff size={15} />}
           data-testid="compare-selected"
+          {...(selected.length > mostCompared
+            ? {
+                title: `Runs that differ only in their seed are one group. At most ${mostCompared} groups are compared.`,
+              }
+            : {})}
         >
-          Compare
+          {selected.length > mostCompared ? "Compare groups" : "Compare"}
         </Button>
       ) : (
         <Button size="xs" disabled leftSection={<IconArrowsDiff size={15} />} data-testid="compare-selected">

@@ -57,8 +57,10 @@ export function nextSort(current: string, field: string, startsDescending: boole
   return startsDescending ? `-${field}` : field;
 }
 
-/** Most runs that the API compares. */
+/** Most runs, or groups of runs over seeds, that the API compares. */
 export const mostCompared = 20;
+/** Most runs in these groups. */
+export const mostGrouped = 100;
 
 const stoppable: readonly RunStatus[] = ["queued", "interrupted", "starting", "running"];
 

@@ -1,8 +1,7 @@
-import { Button, Group, Text } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
 import { notifyError } from "@/components/feedback/toast";
+import { notifyWithUndo } from "@/components/feedback/undo-toast";
 import { plural } from "@/components/text/plural";
 
 interface LabelChange {
@@ -38,27 +37,7 @@ export function useLabels() {
   });
   const change = useMutation({
     mutationFn: changeLabels,
-    onSuccess: ({ before }, made) => {
-      const id = notifications.show({
-        color: "teal",
-        autoClose: 10_000,
-        message: (
-          <Group justify="space-between" wrap="nowrap">
-            <Text size="sm">{done(made)}</Text>
-            <Button
-              size="compact-xs"
-              variant="light"
-              onClick={() => {
-                notifications.hide(id);
-                restore.mutate(before);
-              }}
-            >
-              Undo
-            </Button>
-          </Group>
-        ),
-      });
-    },
+    onSuccess: ({ before }, made) => notifyWithUndo(done(made), () => restore.mutate(before)),
     onError: (error) => notifyError("Could not change the runs", error),
     onSettled: refresh,
   });
