@@ -93,13 +93,15 @@ def record_curves(engine: Engine, runs_with_curves: int, steps: int) -> list[str
     for run_id in ids:
         chance = random.Random(run_id)
         with writing(engine) as session:
-            first_seq = events.last_seq(session, run_id) + 1
+            last_seq = events.last_seq(session, run_id)
+            rows: list[dict[str, Any]] = []
             for step in range(1, steps + 1):
                 values = {name: chance.random() for name in (*TRAINED, TRAIN_LOSS)}
-                event = MetricsEvent(step=step, values=values)
-                row = {"run_id": run_id, "seq": first_seq + step - 1, "attempt": 0, "time": float(step)}
-                session.add(Event(**row, kind="metrics", step=step, payload=event_text.write(event)))
-            session.execute(update(Run).where(col(Run.id) == run_id).values(last_seq=first_seq + steps - 1))
+                text = event_text.write(MetricsEvent(step=step, values=values))
+                own = {"run_id": run_id, "seq": last_seq + step, "attempt": 0, "time": float(step)}
+                rows.append(own | {"kind": "metrics", "step": step, "payload": text})
+            session.execute(insert(Event), rows)
+            session.execute(update(Run).where(col(Run.id) == run_id).values(last_seq=last_seq + steps))
     return ids
 
 

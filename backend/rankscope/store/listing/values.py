@@ -26,7 +26,7 @@ class Value:
 def value_of(wanted: Field) -> Value:
     """The field's value, NULL for a run without one. Not for tags, of which a run can have several."""
     if wanted.at_step is not None:
-        point = aliased(EvaluationPoint)
+        point: Any = aliased(EvaluationPoint)
         return Value(col(point.value), [(point, and_(col(point.run_id) == col(Run.id), *is_point(wanted, point)))])
     if wanted.metric is not None:
         metric = aliased(RunMetric)
