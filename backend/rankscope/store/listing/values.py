@@ -26,8 +26,8 @@ class Value:
 def value_of(wanted: Field) -> Value:
     """The field's value, NULL for a run without one. Not for tags, of which a run can have several."""
     if wanted.at_step is not None:
-        point: Any = aliased(EvaluationPoint)
-        return Value(col(point.value), [(point, and_(col(point.run_id) == col(Run.id), *is_point(wanted, point)))])
+        point = aliased(EvaluationPoint)
+        return Value(point_column(point), [(point, and_(col(point.run_id) == col(Run.id), *is_point(wanted, point)))])
     if wanted.metric is not None:
         metric = aliased(RunMetric)
         on = and_(col(metric.run_id) == col(Run.id), col(metric.name) == wanted.metric)
@@ -47,6 +47,10 @@ def value_of(wanted: Field) -> Value:
 def is_point(wanted: Field, point: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Whether a row of evaluation_point is of this metric and step."""
     return col(point.name) == wanted.metric, col(point.step) == wanted.at_step
+
+
+def point_column(point: Any) -> Any:
+    return col(point.value)
 
 
 def metric_column(wanted: Field, metric: Any) -> Any:
