@@ -3,7 +3,7 @@
 from transformers import TrainerState
 
 from rankscope_worker.child.answers.packing import packing_collator
-from rankscope_worker.child.token_count import counting, take_count
+from rankscope_worker.child.loading.token_count import counting, take_count
 
 
 def test_packed_rows_count_without_their_padding_and_the_model_gets_the_same_batch() -> None:

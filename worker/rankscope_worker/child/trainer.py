@@ -21,7 +21,7 @@ from rankscope_worker.child import checkpoint
 from rankscope_worker.child.answers.generation import Interrupted
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.disk import is_disk_full
-from rankscope_worker.child.token_count import counting, take_count
+from rankscope_worker.child.loading.token_count import counting, take_count
 
 MeasureGenerated = Callable[[nn.Module, Callable[[], bool]], dict[str, float]]
 """Returns the metrics of texts that the model generates. Raises Interrupted if the function returns true in the meantime."""
