@@ -1,10 +1,10 @@
 """Causal language model: next-token prediction, by default only of the answers; perplexity and generated answers."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,27 +25,15 @@ from rankscope.contract.predictions import Guess, TextGuess
 from rankscope.contract.tasks import CausalLanguageModel as Options
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks.conversations import BadConversation, Message, read_conversation, read_messages
+from rankscope_worker.child.answers.answer_lengths import Length, Lengths, length_notices, rows_with_answers
 from rankscope_worker.child.answers.generation import Decoding, generate
 from rankscope_worker.child.answers.packing import check_packable, packing_collator
 from rankscope_worker.child.answers.prompts import ChatTemplate, PlainTemplate, Template, Tokens, whole_text
 from rankscope_worker.child.answers.token_scores import IGNORED, perplexity_and_accuracy, token_means, token_scores
-from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, tokenized
-from rankscope_worker.child.loading.encoded_rows import EncodedRows
+from rankscope_worker.child.loading.data import Batch, TokenizedSplit, tokenized
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import Head
 from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, RowNumbers, TrainedTask
-
-
-class Length(NamedTuple):
-    """The length of a row in tokens, before it is truncated, and where its answers begin and end."""
-
-    tokens: int
-    begin: int
-    end: int
-
-    def has_answer(self, max_length: int) -> bool:
-        """Whether at least one token of an answer is within `max_length`."""
-        return self.begin < min(self.end, max_length)
 
 
 class CausalLanguageModel(TrainedTask):
@@ -86,15 +74,13 @@ class CausalLanguageModel(TrainedTask):
         self._max_length = encoder.max_length
         self._prepare(encoder)
         rows = tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
-        noted = rows.counts.noted
-        lengths = [Length(*one) for one in zip(*(noted[name] for name in Length._fields), strict=True)]
-        train, evaluation = (
-            _with_answers(side, lengths[start:][: len(side)], encoder.max_length, name)
-            for side, start, name in ((rows.train, 0, "training"), (rows.evaluation, len(rows.train), "evaluation"))
-        )
-        self._evaluated = _kept(lengths[len(rows.train) :], encoder.max_length)
+        lengths, trained = Lengths.noted(rows.counts.noted), len(rows.train)
+        train = rows_with_answers(rows.train, lengths.of(slice(trained)), encoder.max_length, "training")
+        evaluated = lengths.of(slice(trained, None))
+        evaluation = rows_with_answers(rows.evaluation, evaluated, encoder.max_length, "evaluation")
+        self._evaluated = evaluated.with_answer(encoder.max_length)
         self._choose_prompts(split, encoder)
-        notices = [*rows.notices, *_notices(lengths, encoder.max_length)]
+        notices = [*rows.notices, *length_notices(lengths, encoder.max_length)]
         return replace(rows, train=train, evaluation=evaluation, notices=notices)
 
     def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
@@ -317,38 +303,3 @@ class CausalLanguageModel(TrainedTask):
 def _room(wanted: int, prompts: Sequence[Sequence[int]], limit: int | None) -> int:
     """Returns how many tokens can be generated within the model's positions."""
     return wanted if limit is None else max(1, min(wanted, limit - max(map(len, prompts), default=0)))
-
-
-def _with_answers(side: EncodedRows, lengths: Sequence[Length], max_length: int, name: str) -> EncodedRows:
-    """Returns the rows with at least one token of an answer within `max_length`."""
-    kept = _kept(lengths, max_length)
-    if not kept:
-        shortest = min(begin for _, begin, _ in lengths)
-        raise UnusableText(
-            f"In every {name} row, the prompt alone fills the {max_length} tokens of max_length, so that no answer is left. "
-            f"Set training.max_length above {shortest}, the length of the shortest prompt, or use shorter prompts."
-        )
-    return side if len(kept) == len(side) else side.select(kept)
-
-
-def _kept(lengths: Sequence[Length], max_length: int) -> list[int]:
-    return [row for row, length in enumerate(lengths) if length.has_answer(max_length)]
-
-
-def _notices(lengths: Sequence[Length], max_length: int) -> Iterator[Notice]:
-    lost = sum(not length.has_answer(max_length) for length in lengths)
-    cut = sum(begin < max_length < end for _, begin, end in lengths)
-    longest = max(tokens for tokens, _, _ in lengths)
-    if lost:
-        yield Notice(
-            "answers_lost",
-            f"{lost} of {len(lengths)} rows are left out, because their prompts alone fill the {max_length} tokens of "
-            "max_length.",
-            f"Set max_length to {longest} to keep every answer, or use shorter prompts.",
-        )
-    if cut:
-        yield Notice(
-            "answers_cut",
-            f"The answers of {cut} of {len(lengths)} rows are truncated to {max_length} tokens in all.",
-            f"Set max_length to {longest} to keep every answer.",
-        )
