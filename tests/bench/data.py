@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -164,8 +165,10 @@ def measure_import(rows: Rows, folder: Path, n_rows: int) -> Path:
 
 
 def import_once(folder: Path, n_rows: int) -> Path:
-    """Returns the data folder with the imported set, without measuring the import."""
+    """Returns the data folder with the imported set, without measuring the import. A folder may have it from an earlier call."""
     path, data_dir = folder / "bench.csv", folder / "app"
+    if data_dir.is_dir():
+        return data_dir
     write_file(path, n_rows)
     side("ours", path, data_dir)
     path.unlink()
@@ -174,7 +177,8 @@ def import_once(folder: Path, n_rows: int) -> Path:
 
 def measure_served(rows: Rows, data_dir: Path, n_rows: int, *, only_starts: bool) -> None:
     stack = Stack(data_dir)
-    make_tiny_bert(stack.settings.models_dir / "tiny", words=_FEW)
+    if not (stack.settings.models_dir / "tiny").is_dir():
+        make_tiny_bert(stack.settings.models_dir / "tiny", words=_FEW)
     try:
         stack.start_valkey()
         stack.start_api()
@@ -269,13 +273,20 @@ def main() -> None:
         "--only-starts", action="store_true", help="only the starts of trainings, on a set imported once"
     )
     parser.add_argument("--folder", type=Path, help="needs 7 GB; default: a temporary folder")
+    parser.add_argument(
+        "--kept", type=Path, help="with --only-starts: the set and its tokens stay in this folder for the next call"
+    )
     given = parser.parse_args()
+    if given.kept and not given.only_starts:
+        parser.error("--kept is only for --only-starts.")
     if given.side:
         run_side(given.side[0], Path(given.side[1]), Path(given.side[2]))
         return
     is_whole = given.rows == ROWS
     rows = Rows("data", smoke=not is_whole)
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+    if given.kept:
+        given.kept.mkdir(parents=True, exist_ok=True)
+    with nullcontext(given.kept) if given.kept else tempfile.TemporaryDirectory(dir=given.folder) as folder:
         if given.only_starts:
             data_dir = import_once(Path(folder), given.rows)
         else:
