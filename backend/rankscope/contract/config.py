@@ -31,7 +31,7 @@ class ModelConfig(Part):
     )
     quantization: Literal["none", "8-bit", "4-bit"] = Field(
         default="none",
-        title="Quantization",
+        title="Quantisation",
         description="Load the frozen linear layers in 8 or 4 bits (bitsandbytes), so that a large model fits a small GPU. Needs a "
         "GPU and an adapter method; steps take longer.",
     )

@@ -5312,7 +5312,7 @@ export interface components {
              */
             id: string;
             /**
-             * Quantization
+             * Quantisation
              * @description Load the frozen linear layers in 8 or 4 bits (bitsandbytes), so that a large model fits a small GPU. Needs a GPU and an adapter method; steps take longer.
              * @default none
              * @enum {string}

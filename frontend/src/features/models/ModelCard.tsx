@@ -110,7 +110,7 @@ function Facts({ model }: { model: ModelInfo }) {
         <span title={count(model.parameters)}>{shortCount(model.parameters)}</span>
       </Fact>
       <Fact name="Weights">
-        {bytes(model.size_bytes)}, {model.is_quantised ? "quantized" : dtype}
+        {bytes(model.size_bytes)}, {model.is_quantised ? "quantised" : dtype}
       </Fact>
       <Fact name="Context">
         {model.context_length ? `${count(model.context_length)} tokens` : "no limit"}

@@ -10,23 +10,20 @@ import type { ConfigDraft } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { notify } from "@/components/feedback/toast";
 import { useMethod } from "@/components/runs/methods";
-import { tasksQuery } from "@/components/runs/tasks";
 import { lazyPart } from "@/components/server/load-part";
 import { BrokenYamlAlert, RefusalAlert, RestoredAlert } from "./EditAlerts";
+import { ConfigForm } from "./form/ConfigForm";
 import { allFields, allPaths, problemsByField } from "./form/draft";
-import { datasetOf, optionsFor } from "./form/options";
-import { SchemaForm } from "./form/SchemaForm";
+import { datasetOf } from "./form/options";
 import type { FormSection } from "./form/schema";
-import { withBestByHeadline, withLikelyTask, withMetricsOf, withTask } from "./form/task";
 import { MethodChanges } from "./method/MethodChanges";
 import { useMethodSwitch } from "./method/use-method-switch";
-import { ModuleField } from "./modules/ModuleField";
 import { PresetCards } from "./PresetCards";
 import { DataPreview } from "./plan/DataPreview";
 import { Measure } from "./plan/Measure";
 import { PlanPanel } from "./plan/PlanPanel";
 import { usePlan } from "./plan/use-plan";
-import { modelsQuery, presetsQuery } from "./queries";
+import { presetsQuery } from "./queries";
 import { RunFields } from "./RunFields";
 import { SteeringNotice } from "./SteeringNotice";
 import type { TypedYaml } from "./text/TextViews";
@@ -68,13 +65,9 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
   const [checked] = useDebouncedValue(draft, 350);
   const plan = usePlan(checked);
   const presets = useQuery(presetsQuery);
-  const models = useQuery(modelsQuery);
   const datasets = useQuery(datasetsQuery);
   const paths = useMemo(() => allPaths(sections), [sections]);
   const fields = useMemo(() => allFields(sections), [sections]);
-  const tasks = useQuery(tasksQuery).data;
-  const task = valueAt(draft, "task.name");
-  const shownSections = withMetricsOf(sections, tasks?.find((one) => one.name === task)?.best_by, draft);
   const chosenMethod = useMethod(String(valueAt(checked, "method.name")));
   const navigate = useNavigate();
   const isChecking = plan.isFetching || checked !== draft;
@@ -149,46 +142,16 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                 <Tabs.Tab value="curl">curl</Tabs.Tab>
               </Tabs.List>
               <Tabs.Panel value="form">
-                <SchemaForm
-                  sections={shownSections}
+                <ConfigForm
+                  sections={sections}
                   draft={draft}
-                  onDraft={(next) =>
-                    onDraft(withLikelyTask(draft, withBestByHeadline(draft, next), sections, datasets.data))
-                  }
+                  onDraft={onDraft}
                   errors={errors}
                   origin={origin}
-                  optionsOf={(field) =>
-                    optionsFor(field, draft, models.data, datasets.data, plan.data?.data.split.parts)
-                  }
-                  onVariant={(section, value) =>
-                    section.path === "method"
-                      ? method.choose(value)
-                      : onDraft(withTask(draft, section, value))
-                  }
-                  inputs={{
-                    modules: (props) => (
-                      <ModuleField
-                        {...props}
-                        model={models.data?.find((one) => one.id === valueAt(draft, "model.id"))?.id ?? ""}
-                        rank={plan.data?.initial_rank || null}
-                        hasScales={chosenMethod.trains_scales}
-                      />
-                    ),
-                  }}
-                  switching={method.isBusy ? "method" : null}
-                  below={{
-                    task:
-                      dataset && !dataset.problem ? (
-                        <TokensPanel
-                          key={dataset.id}
-                          draft={checked}
-                          rows={dataset.rows ?? 0}
-                          isValid={plan.isCurrent && problems.length === 0}
-                        />
-                      ) : null,
-                  }}
-                  afterChoice={{
-                    method: method.notice ? (
+                  onMethod={method.choose}
+                  isSwitchingMethod={method.isBusy}
+                  afterMethod={
+                    method.notice ? (
                       <MethodChanges
                         notice={method.notice}
                         titleOf={methodTitle}
@@ -202,7 +165,20 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                         }}
                         onClose={() => method.setNotice(null)}
                       />
-                    ) : null,
+                    ) : null
+                  }
+                  rank={plan.data?.initial_rank || null}
+                  parts={plan.data?.data.split.parts}
+                  below={{
+                    task:
+                      dataset && !dataset.problem ? (
+                        <TokensPanel
+                          key={dataset.id}
+                          draft={checked}
+                          rows={dataset.rows ?? 0}
+                          isValid={plan.isCurrent && problems.length === 0}
+                        />
+                      ) : null,
                   }}
                 />
               </Tabs.Panel>

@@ -81,16 +81,13 @@ export function LeaderboardPanel({ sweep, marked, onMark }: LeaderboardPanelProp
               <Table.Thead>
                 <Table.Tr>
                   <Table.Th w={110}>Rank</Table.Th>
+                  <Numbers titles={["Mean", "sd"]} />
                   {sweep.parameters.map((name) => (
                     <Table.Th key={name} title={name}>
                       {titled(shortName(name))}
                     </Table.Th>
                   ))}
-                  {["Mean", "sd", "Median", "Min", "Max", "n"].map((title) => (
-                    <Table.Th key={title} ta="right">
-                      {title}
-                    </Table.Th>
-                  ))}
+                  <Numbers titles={["Median", "Min", "Max", "n"]} />
                   <Table.Th>Runs, by seed</Table.Th>
                 </Table.Tr>
               </Table.Thead>
@@ -131,6 +128,13 @@ export function LeaderboardPanel({ sweep, marked, onMark }: LeaderboardPanelProp
   );
 }
 
+const Numbers = ({ titles }: { titles: readonly string[] }) =>
+  titles.map((title) => (
+    <Table.Th key={title} ta="right">
+      {title}
+    </Table.Th>
+  ));
+
 interface RowProps {
   point: SweepPoint;
   parameters: readonly string[];
@@ -140,7 +144,6 @@ interface RowProps {
 }
 
 function Row({ point, parameters, unit, isMarked, onMark }: RowProps) {
-  const numbers = [point.mean, point.sd, point.median, point.min, point.max];
   return (
     <Table.Tr bg={isMarked ? "var(--mantine-primary-color-light)" : undefined} data-point={point.point}>
       <Table.Td>
@@ -158,16 +161,18 @@ function Row({ point, parameters, unit, isMarked, onMark }: RowProps) {
           </Button>
         )}
       </Table.Td>
+      <Table.Td ta="right" fw={600}>
+        {written(point.mean, unit)}
+      </Table.Td>
+      <Table.Td ta="right">{written(point.sd, unit)}</Table.Td>
       {parameters.map((name) => (
         <Table.Td key={name} style={{ overflowWrap: "break-word" }}>
           {valueText(point.values[name])}
         </Table.Td>
       ))}
-      {numbers.map((value, place) => (
-        <Table.Td key={`${place}`} ta="right" fw={place === 0 ? 600 : undefined}>
-          {written(value, unit)}
-        </Table.Td>
-      ))}
+      <Table.Td ta="right">{written(point.median, unit)}</Table.Td>
+      <Table.Td ta="right">{written(point.min, unit)}</Table.Td>
+      <Table.Td ta="right">{written(point.max, unit)}</Table.Td>
       <Table.Td ta="right" style={{ whiteSpace: "nowrap" }}>
         {point.n === point.planned ? count(point.n) : `${count(point.n)} of ${count(point.planned)}`}
       </Table.Td>

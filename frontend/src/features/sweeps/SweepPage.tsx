@@ -10,7 +10,7 @@ import { AnalysisPanels } from "./AnalysisPanels";
 import { LeaderboardPanel } from "./LeaderboardPanel";
 import { sweepQuery } from "./queries";
 import { SweepHeader } from "./SweepHeader";
-import { trialsText, valuesText } from "./sweep-text";
+import { progressText, valuesText } from "./sweep-text";
 import "./sweeps.css";
 
 /** One sweep: its progress, its leaderboard, and the effect of its parameters. */
@@ -57,9 +57,7 @@ function State({ sweep }: { sweep: SweepDetail }) {
     <Alert color={status === "failed" ? "red" : "blue"} variant="light" py={8}>
       <Group justify="space-between" gap="xs">
         <Text size="sm" className="numbers" data-testid="sweep-state">
-          {[message, next_step].filter(Boolean).join(" ")} {trialsText(sweep)}
-          {" trials have ended"}
-          {trials.running ? `, ${trials.running} wait or train` : ""}.
+          {[message, next_step, progressText(sweep)].filter(Boolean).join(" ")}
           {best
             ? ` Best ${sweep.metric.title}: ${written(best.mean, unit)}${best.sd === null ? "" : ` ± ${written(best.sd, unit)}`} with ${valuesText(best.values)}.`
             : ""}
@@ -72,7 +70,7 @@ function State({ sweep }: { sweep: SweepDetail }) {
         <Progress.Section value={share(trials.done)} color="teal" aria-label="Trials with a result" />
         <Progress.Section value={share(trials.pruned)} color="yellow" aria-label="Trials stopped early" />
         <Progress.Section value={share(trials.failed)} color="red" aria-label="Failed trials" />
-        <Progress.Section value={share(trials.running)} color="blue" aria-label="Trials that wait or train" />
+        <Progress.Section value={share(trials.running)} color="blue" aria-label="Queued and running trials" />
       </Progress.Root>
     </Alert>
   );

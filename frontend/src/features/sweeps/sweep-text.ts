@@ -1,6 +1,7 @@
 /** Sentences and short texts about a sweep. */
 import type { SweepSummary } from "@/api/types";
 import { configValue, count } from "@/components/text/format";
+import { plural } from "@/components/text/plural";
 
 export const searchTitles: Record<SweepSummary["kind"], string> = {
   grid: "Grid",
@@ -34,4 +35,23 @@ export function trialsText({ trials, expected_trials: all }: SweepSummary): stri
   ]
     .filter((part) => part !== null)
     .join(", ");
+}
+
+/** 8 of 12 trials have ended (2 failed); 1 is queued or running. */
+export function progressText({ trials, expected_trials: all }: SweepSummary): string {
+  const ended = trials.done + trials.pruned + trials.failed;
+  const some = [
+    trials.pruned ? `${count(trials.pruned)} stopped early` : null,
+    trials.failed ? `${count(trials.failed)} failed` : null,
+  ].filter((part) => part !== null);
+  return [
+    ended === all && all > 1
+      ? `All ${count(all)} trials have ended`
+      : `${count(ended)} of ${plural(all, "trial")} ${ended === 1 ? "has" : "have"} ended`,
+    some.length ? ` (${some.join(", ")})` : "",
+    trials.running
+      ? `; ${count(trials.running)} ${trials.running === 1 ? "is" : "are"} queued or running`
+      : "",
+    ".",
+  ].join("");
 }

@@ -105,12 +105,12 @@ test("the leaderboard has the best point first, then what trains, and what has f
   expect(rows().map((row) => row.dataset["point"])).toEqual(
     recorded.grid.leaderboard.items.map(({ point }) => String(point)),
   );
-  expect(textOf(rows()[0])).toContain("85.007.0785.0080.0090.002");
+  expect(textOf(rows()[0])).toContain("185.007.070.01185.0080.0090.002");
   expect(textOf(rows()[3])).toContain("Running");
   expect(textOf(rows().at(-1))).toContain("Failed");
   expect(screen.getByTitle("Seed 0: failed. Out of memory at step 3.").textContent).toBe("0 failed");
   const state = screen.getByTestId("sweep-state").textContent;
-  expect(state).toContain("8 of 12, 2 failed");
+  expect(state).toContain("8 of 12 trials have ended (2 failed); 1 is queued or running.");
   expect(state).toContain("Best accuracy: 85.00 ± 7.07 with learning rate 0.01, target rank 1.");
 });
 

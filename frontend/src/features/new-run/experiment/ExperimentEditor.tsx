@@ -1,27 +1,20 @@
 import { Grid, Stack, TextInput } from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { useNavigate } from "react-router";
-import { ApiError, http, unwrap } from "@/api/client";
+import { http, unwrap } from "@/api/client";
 import { valueAt } from "@/api/config";
-import { datasetsQuery } from "@/api/queries";
 import type { ConfigDraft } from "@/api/types";
-import { notify } from "@/components/feedback/toast";
 import { Panel } from "@/components/layout/Panel";
 import { useMethods } from "@/components/runs/methods";
-import { tasksQuery } from "@/components/runs/tasks";
-import { allPaths, problemsByField, sentenceOf } from "@/features/new-run/form/draft";
-import { optionsFor } from "@/features/new-run/form/options";
-import { SchemaForm } from "@/features/new-run/form/SchemaForm";
+import { ConfigForm } from "@/features/new-run/form/ConfigForm";
+import { allPaths, sentenceOf } from "@/features/new-run/form/draft";
 import type { FormSection } from "@/features/new-run/form/schema";
-import { withBestByHeadline, withLikelyTask, withMetricsOf, withTask } from "@/features/new-run/form/task";
-import { modelsQuery } from "@/features/new-run/queries";
+import { planProblems } from "@/features/new-run/trials/plan-problems";
+import { useLaunchTrials } from "@/features/new-run/trials/use-launch-trials";
+import { useVerdict } from "@/features/new-run/trials/use-verdict";
 import { ExperimentPlanPanel } from "./ExperimentPlanPanel";
 import { MethodRows } from "./MethodRows";
 import { everyControl, QuestionPanel } from "./QuestionPanel";
-import { type Asked, requestOf } from "./request";
-import { type ExperimentRequest, useExperimentPlan } from "./use-experiment-plan";
+import { type Asked, type ExperimentRequest, requestOf } from "./request";
 
 interface ExperimentEditorProps {
   sections: FormSection[];
@@ -55,50 +48,29 @@ export function ExperimentEditor({ sections, start }: ExperimentEditorProps) {
   }));
   const change = (part: Partial<Asked>) => setAsked((before) => ({ ...before, ...part }));
   const { draft } = asked;
-  const onDraft = (next: ConfigDraft) => change({ draft: next });
   const isTuned = asked.trials > 0;
   const shown = useMemo(() => sectionsFor(sections, isTuned), [sections, isTuned]);
   const paths = useMemo(() => allPaths(shown), [shown]);
   const givenRanks = useMemo(() => methodWithGivenRanks(sections), [sections]);
-  const models = useQuery(modelsQuery);
-  const datasets = useQuery(datasetsQuery);
-  const tasks = useQuery(tasksQuery).data;
-  const task = valueAt(draft, "task.name");
   const [isShare, setShare] = useState(true);
   const request = useMemo(() => requestOf(asked, isShare), [asked, isShare]);
-  const [checked] = useDebouncedValue(request, 350);
-  const plan = useExperimentPlan(checked);
-  const known = plan.data?.design.metric.in_points;
+  const { plan, error, isChecking, isCurrent } = useVerdict("experiment", request, validateExperiment);
+  const known = plan?.design.metric.in_points;
   if (known !== undefined && known !== isShare) setShare(known);
-  const launch = useLaunchExperiment();
+  const launch = useLaunchTrials("experiments", launchExperiment);
 
-  const refusal = launch.error ?? plan.error;
-  const problems = refusal instanceof ApiError ? refusal.fields : [];
-  const ofConfig = problems.filter((problem) => problem.field.startsWith("config"));
-  const { fields: errors, others } = problemsByField(ofConfig, paths);
+  const { all, ofConfig, problemOf, sentences } = planProblems(launch.error ?? error, {
+    paths,
+    marks: (field) =>
+      /^methods\.\d/.test(field) || ownFields.some((own) => field === own || field.startsWith(`${own}.`)),
+  });
   const ofMethods = new Map(
-    problems.flatMap((problem) => {
+    all.flatMap((problem) => {
       const row = /^methods\.(\d+)/.exec(problem.field)?.[1];
       return row === undefined ? [] : [[Number(row), `${lastPart(problem.field)}: ${sentenceOf(problem)}`]];
     }),
   );
-  const problemOf = (field: string) => {
-    const found = problems.find((one) => one.field === field || one.field.startsWith(`${field}.`));
-    return found && sentenceOf(found);
-  };
-  const rest = problems.filter(
-    ({ field }) =>
-      !field.startsWith("config") &&
-      !/^methods\.\d/.test(field) &&
-      !ownFields.some((own) => field === own || field.startsWith(`${own}.`)),
-  );
-  const sentences = [
-    ...others,
-    ...rest.map((problem) => `${problem.field} ${sentenceOf(problem)}`),
-    ...(problems.length === 0 && refusal ? [refusal.message] : []),
-    ...(problems.length > others.length + rest.length ? ["Fix the fields that are marked in the form."] : []),
-  ];
-  const isChecking = plan.isFetching || checked !== request;
+  const missing = asked.name.trim() ? [] : ["Name the experiment."];
   return (
     <Grid gap="md">
       <Grid.Col span={{ base: 12, md: 7 }}>
@@ -120,28 +92,24 @@ export function ExperimentEditor({ sections, start }: ExperimentEditorProps) {
             />
           </Panel>
           <QuestionPanel asked={asked} isShare={isShare} onChange={change} problemOf={problemOf} />
-          <SchemaForm
-            sections={withMetricsOf(shown, tasks?.find((one) => one.name === task)?.best_by, draft)}
+          <ConfigForm
+            sections={sections}
+            shown={shown}
             draft={draft}
-            onDraft={(next) =>
-              onDraft(withLikelyTask(draft, withBestByHeadline(draft, next), sections, datasets.data))
-            }
-            errors={errors}
+            onDraft={(next) => change({ draft: next })}
+            errors={ofConfig}
             origin={null}
-            optionsOf={(field) => optionsFor(field, draft, models.data, datasets.data)}
-            onVariant={(section, value) => onDraft(withTask(draft, section, value))}
-            switching={null}
-            afterChoice={{}}
           />
         </Stack>
       </Grid.Col>
       <Grid.Col span={{ base: 12, md: 5 }}>
         <div className="beside-form">
           <ExperimentPlanPanel
-            plan={plan.data}
+            plan={plan}
             isChecking={isChecking}
             problems={sentences}
-            canLaunch={plan.isCurrent && !isChecking && asked.name.trim() !== ""}
+            missing={missing}
+            canLaunch={isCurrent && missing.length === 0}
             isBusy={launch.isPending}
             onLaunch={() => launch.mutate(request)}
           />
@@ -151,20 +119,10 @@ export function ExperimentEditor({ sections, start }: ExperimentEditorProps) {
   );
 }
 
-function useLaunchExperiment() {
-  const client = useQueryClient();
-  const navigate = useNavigate();
-  return useMutation({
-    mutationFn: (request: ExperimentRequest) =>
-      unwrap(http.POST("/api/v1/experiments", { body: request as never })),
-    onSuccess: (made) => {
-      void client.invalidateQueries({ queryKey: ["experiments"] });
-      void client.invalidateQueries({ queryKey: ["runs"] });
-      notify(`Launched “${made.name}”.`);
-      void navigate(`/experiments/${made.id}`);
-    },
-  });
-}
+const validateExperiment = (body: ExperimentRequest, signal: AbortSignal) =>
+  unwrap(http.POST("/api/v1/experiments/validate", { signal, body: { ...body } }));
+const launchExperiment = (body: ExperimentRequest) =>
+  unwrap(http.POST("/api/v1/experiments", { body: body as never }));
 
 /** The method that the form starts with if it chooses ranks; otherwise the first one that does. */
 function firstMethod(start: ConfigDraft, methods: ReturnType<typeof useMethods>): string {

@@ -53,6 +53,8 @@ export function requestOf(asked: Asked, isShare: boolean) {
   };
 }
 
+export type ExperimentRequest = ReturnType<typeof requestOf>;
+
 function methodChoice({ method, options, pattern }: MethodRow) {
   return pattern
     ? { method, name: pattern.name.slice(0, 60), options: { rank_pattern: pattern.ranks } }

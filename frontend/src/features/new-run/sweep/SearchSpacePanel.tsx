@@ -39,7 +39,16 @@ export function SearchSpacePanel({ rows, onChange, choices, kind, problemOf }: S
     const key = Math.max(0, ...rows.map((row) => row.key)) + 1;
     onChange([
       ...rows,
-      { key, name: free.value, kind: "values", values: [], low: null, high: null, count: 4 },
+      {
+        key,
+        name: free.value,
+        kind: "values",
+        values: [],
+        low: null,
+        high: null,
+        count: 4,
+        isFresh: true,
+      },
     ]);
   };
   return (
@@ -52,7 +61,17 @@ export function SearchSpacePanel({ rows, onChange, choices, kind, problemOf }: S
           const whole = wrong ? undefined : problemOf(field);
           return (
             <div key={row.key} data-parameter={row.name}>
-              <Group gap="xs" align="flex-start" wrap="wrap">
+              <Group
+                gap="xs"
+                align="flex-start"
+                wrap="wrap"
+                role="group"
+                aria-label={`Parameter ${at + 1}`}
+                onBlur={({ currentTarget, relatedTarget }) => {
+                  if (row.isFresh && !currentTarget.contains(relatedTarget))
+                    change(row.key, { isFresh: false });
+                }}
+              >
                 <Select
                   aria-label={`Field of parameter ${at + 1}`}
                   comboboxProps={closedOptions}
@@ -61,7 +80,12 @@ export function SearchSpacePanel({ rows, onChange, choices, kind, problemOf }: S
                   onChange={(name) => {
                     const next = choices.find((one) => one.value === name);
                     if (name)
-                      change(row.key, { name, kind: next?.isNumber ? row.kind : "values", values: [] });
+                      change(row.key, {
+                        name,
+                        kind: next?.isNumber ? row.kind : "values",
+                        values: [],
+                        isFresh: true,
+                      });
                   }}
                   searchable
                   allowDeselect={false}
@@ -73,7 +97,7 @@ export function SearchSpacePanel({ rows, onChange, choices, kind, problemOf }: S
                   comboboxProps={closedOptions}
                   data={chosen && !chosen.isNumber ? kinds.slice(0, 1) : kinds}
                   value={row.kind}
-                  onChange={(next) => next && change(row.key, { kind: next as SpaceKind })}
+                  onChange={(next) => next && change(row.key, { kind: next as SpaceKind, isFresh: true })}
                   allowDeselect={false}
                   w={118}
                 />

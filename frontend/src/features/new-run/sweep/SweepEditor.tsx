@@ -1,28 +1,23 @@
 import { Grid, Stack, Tabs, TextInput } from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { useNavigate } from "react-router";
-import { ApiError, http, unwrap } from "@/api/client";
-import { valueAt } from "@/api/config";
+import { http, unwrap } from "@/api/client";
 import { datasetsQuery } from "@/api/queries";
 import type { ConfigDraft } from "@/api/types";
-import { notify } from "@/components/feedback/toast";
-import { tasksQuery } from "@/components/runs/tasks";
-import { allPaths, problemsByField, sentenceOf } from "@/features/new-run/form/draft";
-import { optionsFor } from "@/features/new-run/form/options";
-import { SchemaForm } from "@/features/new-run/form/SchemaForm";
+import { ConfigForm } from "@/features/new-run/form/ConfigForm";
+import { allPaths } from "@/features/new-run/form/draft";
 import type { FormField, FormSection } from "@/features/new-run/form/schema";
-import { withBestByHeadline, withLikelyTask, withMetricsOf, withTask } from "@/features/new-run/form/task";
 import { useMethodSwitch } from "@/features/new-run/method/use-method-switch";
 import { modelsQuery } from "@/features/new-run/queries";
+import { planProblems } from "@/features/new-run/trials/plan-problems";
+import { useLaunchTrials } from "@/features/new-run/trials/use-launch-trials";
+import { useVerdict } from "@/features/new-run/trials/use-verdict";
 import { choicesOf } from "./choices";
-import { type AskedSweep, bodyOf, type SweepBody } from "./request";
+import { type AskedSweep, bodyOf, isStillBlank, type SweepBody } from "./request";
 import { SearchPanel } from "./SearchPanel";
 import { SearchSpacePanel } from "./SearchSpacePanel";
 import { SweepPlanPanel } from "./SweepPlanPanel";
 import { SweepYaml } from "./SweepYaml";
-import { useSweepPlan } from "./use-sweep-plan";
 
 interface SweepEditorProps {
   sections: FormSection[];
@@ -42,8 +37,6 @@ export function SweepEditor({ sections, start }: SweepEditorProps) {
   const paths = useMemo(() => allPaths(shown), [shown]);
   const models = useQuery(modelsQuery);
   const datasets = useQuery(datasetsQuery);
-  const tasks = useQuery(tasksQuery).data;
-  const task = valueAt(draft, "task.name");
   const choices = useMemo(
     () =>
       choicesOf(sections, {
@@ -53,34 +46,26 @@ export function SweepEditor({ sections, start }: SweepEditorProps) {
     [sections, models.data, datasets.data],
   );
   const body = useMemo(() => bodyOf(asked), [asked]);
-  const [checked] = useDebouncedValue(body, 350);
-  const plan = useSweepPlan(checked);
-  const launch = useLaunchSweep();
+  const { plan, error, isChecking, isCurrent } = useVerdict("sweep", body, validateSweep);
+  const launch = useLaunchTrials("sweeps", launchSweep);
   const method = useMethodSwitch(draft, null, (next) =>
     setAsked((before) => ({ ...before, config: next(before.config) })),
   );
 
-  const refusal = launch.error ?? plan.error;
-  const problems = refusal instanceof ApiError ? refusal.fields : [];
-  const { fields: errors, others } = problemsByField(
-    problems.filter((problem) => problem.field.startsWith("config")),
-    paths,
-  );
-  const problemOf = (field: string) => {
-    const found = problems.find((one) => one.field === field || one.field.startsWith(`${field}.`));
-    return found && sentenceOf(found);
-  };
-  const sentences = [
-    ...others,
-    ...problems
-      .filter(({ field }) => !field.startsWith("config"))
-      .map((problem) => `${problem.field}: ${sentenceOf(problem)}`),
-    ...(problems.length === 0 && refusal ? [refusal.message] : []),
-    ...(Object.keys(errors).length ? ["Fix the fields that are marked in the form."] : []),
+  const blank = asked.rows.filter(isStillBlank);
+  const isForm = tab === "form";
+  const { ofConfig, problemOf, sentences } = planProblems(launch.error ?? error, {
+    paths: isForm ? paths : new Set(),
+    marks: () => isForm,
+    isEarly: (field) => blank.some(({ name }) => `${field}.`.startsWith(`parameters.${name}.`)),
+  });
+  const missing = [
+    ...blank.map(
+      ({ name }) => `Enter values for ${choices.find((one) => one.value === name)?.label ?? name}.`,
+    ),
     ...(isBroken ? ["Fix the YAML first."] : []),
     ...(asked.name.trim() ? [] : ["Name the sweep."]),
   ];
-  const isChecking = plan.isFetching || checked !== body;
   return (
     <Grid gap="md">
       <Grid.Col span={{ base: 12, md: 7 }}>
@@ -109,20 +94,15 @@ export function SweepEditor({ sections, start }: SweepEditorProps) {
                 problemOf={problemOf}
               />
               <SearchPanel asked={asked} onChange={change} problemOf={problemOf} />
-              <SchemaForm
-                sections={withMetricsOf(shown, tasks?.find((one) => one.name === task)?.best_by, draft)}
+              <ConfigForm
+                sections={sections}
+                shown={shown}
                 draft={draft}
-                onDraft={(next) =>
-                  onDraft(withLikelyTask(draft, withBestByHeadline(draft, next), sections, datasets.data))
-                }
-                errors={errors}
+                onDraft={onDraft}
+                errors={ofConfig}
                 origin={null}
-                optionsOf={(field) => optionsFor(field, draft, models.data, datasets.data)}
-                onVariant={(section, value) =>
-                  section.path === "method" ? method.choose(value) : onDraft(withTask(draft, section, value))
-                }
-                switching={method.isBusy ? "method" : null}
-                afterChoice={{}}
+                onMethod={method.choose}
+                isSwitchingMethod={method.isBusy}
               />
             </Stack>
           </Tabs.Panel>
@@ -134,10 +114,11 @@ export function SweepEditor({ sections, start }: SweepEditorProps) {
       <Grid.Col span={{ base: 12, md: 5 }}>
         <div className="beside-form">
           <SweepPlanPanel
-            plan={plan.data}
+            plan={plan}
             isChecking={isChecking}
             problems={sentences}
-            canLaunch={plan.isCurrent && !isChecking && !isBroken && asked.name.trim() !== ""}
+            missing={missing}
+            canLaunch={isCurrent && missing.length === 0}
             isBusy={launch.isPending}
             onLaunch={() => launch.mutate(body)}
           />
@@ -147,19 +128,9 @@ export function SweepEditor({ sections, start }: SweepEditorProps) {
   );
 }
 
-function useLaunchSweep() {
-  const client = useQueryClient();
-  const navigate = useNavigate();
-  return useMutation({
-    mutationFn: (body: SweepBody) => unwrap(http.POST("/api/v1/sweeps", { body: body as never })),
-    onSuccess: (made) => {
-      void client.invalidateQueries({ queryKey: ["sweeps"] });
-      void client.invalidateQueries({ queryKey: ["runs"] });
-      notify(`Launched “${made.name}”.`);
-      void navigate(`/sweeps/${made.id}`);
-    },
-  });
-}
+const validateSweep = (body: SweepBody, signal: AbortSignal) =>
+  unwrap(http.POST("/api/v1/sweeps/validate", { signal, body }));
+const launchSweep = (body: SweepBody) => unwrap(http.POST("/api/v1/sweeps", { body: body as never }));
 
 /** The fields that all points share: not the seed, and not those of the search space. */
 function withoutVaried(sections: readonly FormSection[], varied: readonly string[]): FormSection[] {

@@ -19,6 +19,8 @@ export interface ParameterRow {
   high: unknown;
   /** Of a range in a grid. */
   count: unknown;
+  /** Added or changed to another field, and not left since: that it is blank is no error yet. */
+  isFresh?: boolean;
 }
 
 export interface AskedSweep {
@@ -79,6 +81,11 @@ function spaceOf(row: ParameterRow, kind: SearchKind): Record<string, unknown> {
     ...(kind === "grid" ? { count: row.count ?? null } : {}),
   };
 }
+
+/** Whether nothing has been entered into a row that was just added. */
+export const isStillBlank = (row: ParameterRow): boolean =>
+  row.isFresh === true &&
+  (row.kind === "values" ? row.values.length === 0 : row.low === null && row.high === null);
 
 /** Lists are typed as JSON. */
 function parsed(text: string): unknown {
