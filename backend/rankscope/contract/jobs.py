@@ -5,6 +5,10 @@ A new kind needs an entry in a lane, and a module of the same name in the worker
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
+
+JobState = Literal["waiting", "running", "done", "failed"]
+"""Of a job, as the API says it."""
 
 
 class JobStatus(StrEnum):

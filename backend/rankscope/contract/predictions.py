@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-PredictionStatus = Literal["waiting", "running", "done", "failed"]
+from rankscope.contract.jobs import JobState
 
 
 class _Shape(BaseModel):
@@ -143,7 +143,7 @@ class Prediction(_Shape):
     run_id: str
     attempt: int
     """The attempt whose result is used."""
-    status: PredictionStatus = "waiting"
+    status: JobState = "waiting"
     texts: list[str]
     """Each input as one text."""
     items: list[PredictionItem] = []

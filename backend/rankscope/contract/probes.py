@@ -4,14 +4,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from rankscope.contract.jobs import JobState
 from rankscope.contract.stored import Environment
 
 MOST_STEPS = 50
 """Measured steps; fewer if they take long."""
 WARM_UP_STEPS = 2
 """Warm-up steps, which allocate memory and fill caches."""
-
-ProbeStatus = Literal["waiting", "running", "done", "failed"]
 
 
 class _Shape(BaseModel):
@@ -43,7 +42,7 @@ class ProbeResult(_Shape):
 
 class ProbeAnswer(_Shape):
     id: str
-    status: ProbeStatus
+    status: JobState
     progress: float | None
     """From 0 to 1, while it runs."""
     result: ProbeResult | None

@@ -2,24 +2,24 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 
+from rankscope.api.background_jobs import STATE, JobId, read_job, why
 from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes.base import RequestBody, Shape
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound
-from rankscope.contract.jobs import PREDICT, JobStatus
+from rankscope.contract.jobs import PREDICT
 from rankscope.contract.predictions import (
     InputField,
     Prediction,
-    PredictionStatus,
     PredictPayload,
     PredictResult,
     as_one_text,
 )
-from rankscope.contract.tables import Job, Run
+from rankscope.contract.tables import Run
 from rankscope.exports.artifacts import find_artifact
 from rankscope.store import jobs, runs, workers
 from rankscope.store.database.engine import reading, writing
@@ -29,9 +29,6 @@ router = APIRouter(prefix="/runs/{run_id}/predictions", tags=["predictions"])
 MAX_INPUTS = 8
 MAX_CHARACTERS = 10_000
 _Name = Annotated[str, Field(max_length=500)]
-
-PredictionId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
-
 
 _Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
 
@@ -107,57 +104,39 @@ def predict(
 @needs("read")
 def get_prediction(
     run_id: RunId,
-    prediction_id: PredictionId,
+    prediction_id: JobId,
     engine: EngineDep,
     settings: SettingsDep,
     now: NowDep,
 ) -> Prediction:
     """The predictions, or their progress. They take a few seconds while a process loads the models."""
+    missing = NotFound(
+        f"Run {run_id} has no prediction {prediction_id!r}; results are kept for ten minutes.", "Try again."
+    )
     with reading(engine) as session:
-        job = jobs.get_job(session, prediction_id, PREDICT)
-        if job is None or job.payload["run_id"] != run_id:
-            raise NotFound(
-                f"Run {run_id} has no prediction {prediction_id!r}; results are kept for ten minutes.", "Try again."
-            )
-        found = _prediction(job)
-        if found.status in ("done", "failed"):
-            return found
-        states = [
-            workers.state(one, now=now, lost_after_s=settings.lease_s) for one, _ in workers.list_workers(session)
-        ]
-    if "online" in states:
-        message = "Waiting for a worker." if found.status == "waiting" else "A worker is loading the models."
-        return found.model_copy(update={"message": message})
-    return found.model_copy(
-        update={
-            "message": "No worker is online.",
-            "next_step": "Start one with `rankscope worker`, then try again.",
-        }
-    )
-
-
-_STATUS: dict[JobStatus, PredictionStatus] = {
-    JobStatus.queued: "waiting",
-    JobStatus.running: "running",
-    JobStatus.done: "done",
-    JobStatus.failed: "failed",
-}
-
-
-def _prediction(job: Job) -> Prediction:
-    payload = PredictPayload.model_validate(job.payload)
-    result = None if job.result is None else PredictResult.model_validate(job.result)
-    return Prediction(
-        id=job.id,
-        run_id=payload.run_id,
-        attempt=payload.attempt,
-        status=_STATUS[job.status],
-        texts=payload.texts,
-        items=result.items if result else [],
-        note=result.note if result else None,
-        message=job.error["message"] if job.error else None,
-        next_step=job.error["next_step"] if job.error else None,
-    )
+        job = read_job(session, prediction_id, PREDICT, missing)
+        if job.payload["run_id"] != run_id:
+            raise missing
+        message, next_step = why(
+            job,
+            has_worker=workers.is_any_online(session, now=now, lost_after_s=settings.lease_s),
+            waiting="Waiting for a worker.",
+            running="A worker is loading the models.",
+            then=", then try again.",
+        )
+        payload = PredictPayload.model_validate(job.payload)
+        result = None if job.result is None else PredictResult.model_validate(job.result)
+        return Prediction(
+            id=job.id,
+            run_id=payload.run_id,
+            attempt=payload.attempt,
+            status=STATE[job.status],
+            texts=payload.texts,
+            items=result.items if result else [],
+            note=result.note if result else None,
+            message=message,
+            next_step=next_step,
+        )
 
 
 def _fields(run: Run) -> list[InputField]:

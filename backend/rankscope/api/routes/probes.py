@@ -1,25 +1,22 @@
 """Measure a configuration before its launch: a worker trains a few steps of it, in a slot like that of a run."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from sqlmodel import Session
 
+from rankscope.api.background_jobs import STATE, JobId, cancel_job, read_job, why
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes.base import RequestBody, Shape
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InUse, NotFound, ServiceDown
-from rankscope.contract.jobs import PROBE, JobStatus
-from rankscope.contract.probes import ProbeAnswer, ProbePayload, ProbeResult, ProbeStatus
+from rankscope.contract.jobs import PROBE
+from rankscope.contract.probes import ProbeAnswer, ProbePayload, ProbeResult
 from rankscope.launch.plan import make_plan
 from rankscope.launch.preflight import find_device_kind
 from rankscope.store import jobs, workers
 from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(prefix="/probes", tags=["runs"])
-
-ProbeId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
 
 
 class ProbeRequest(RequestBody):
@@ -59,38 +56,34 @@ def start_probe(
 
 @router.get("/{probe_id}")
 @needs("read")
-def get_probe(probe_id: ProbeId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> ProbeAnswer:
+def get_probe(probe_id: JobId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> ProbeAnswer:
     """The measurement, or its progress. It is kept for ten minutes; what it has measured is part of later plans."""
+    missing = NotFound(f"There is no measurement {probe_id!r}; one is kept for ten minutes.", "Measure again.")
     with reading(engine) as session:
-        job = jobs.get_job(session, probe_id, PROBE)
-        if job is None:
-            raise NotFound(f"There is no measurement {probe_id!r}; one is kept for ten minutes.", "Measure again.")
-        answer = ProbeAnswer(
+        job = read_job(session, probe_id, PROBE, missing)
+        message, next_step = why(
+            job,
+            has_worker=workers.is_any_online(session, now=now, lost_after_s=settings.lease_s),
+            waiting="Waiting for a free slot.",
+            running="A worker is training some steps.",
+            then="; the measurement then begins.",
+        )
+        return ProbeAnswer(
             id=job.id,
-            status=_STATUS[job.status],
+            status=STATE[job.status],
             progress=job.progress,
             result=None if job.result is None else ProbeResult.model_validate(job.result),
-            message=job.error["message"] if job.error else None,
-            next_step=job.error["next_step"] if job.error else None,
+            message=message,
+            next_step=next_step,
         )
-        if answer.status in ("done", "failed"):
-            return answer
-        is_online = workers.is_any_online(session, now=now, lost_after_s=settings.lease_s)
-    if is_online:
-        message = "Waiting for a free slot." if answer.status == "waiting" else "A worker is training some steps."
-        return answer.model_copy(update={"message": message})
-    step = "Start one with `rankscope worker`; the measurement then begins."
-    return answer.model_copy(update={"message": "No worker is online.", "next_step": step})
 
 
 @router.post("/{probe_id}/cancel", status_code=204)
 @needs("launch")
-def cancel_probe(probe_id: ProbeId, engine: EngineDep) -> None:
+def cancel_probe(probe_id: JobId, engine: EngineDep) -> None:
     """Cancels a measurement. The process of one that is running ends when the worker renews its lease."""
-    with writing(engine) as session:
-        is_found = jobs.forget(session, probe_id, PROBE)
-    if not is_found:
-        raise NotFound(f"There is no measurement {probe_id!r}; it may have ended.", "Nothing to do.")
+    missing = NotFound(f"There is no measurement {probe_id!r}; it may have ended.", "Nothing to do.")
+    cancel_job(engine, probe_id, PROBE, missing)
 
 
 def _check_slots(session: Session, *, needs_gpu: bool, now: float, lost_after_s: float) -> None:
@@ -111,11 +104,3 @@ def _check_slots(session: Session, *, needs_gpu: bool, now: float, lost_after_s:
             f"All {slots} slots of the workers are busy." if slots > 1 else "The worker's only slot is busy.",
             "Measure once a run has ended, or launch this one; it then waits in the queue.",
         )
-
-
-_STATUS: dict[JobStatus, ProbeStatus] = {
-    JobStatus.queued: "waiting",
-    JobStatus.running: "running",
-    JobStatus.done: "done",
-    JobStatus.failed: "failed",
-}

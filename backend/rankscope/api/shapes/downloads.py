@@ -1,19 +1,10 @@
 """Downloads from the hub, as the API returns them."""
 
-from typing import Literal
-
+from rankscope.api.background_jobs import STATE, why
 from rankscope.api.shapes.base import Shape
 from rankscope.contract.downloads import DataDownloadPayload, DataDownloadResult, DownloadPayload, DownloadResult
-from rankscope.contract.jobs import JobStatus
+from rankscope.contract.jobs import JobState
 from rankscope.contract.tables import Job
-
-DownloadStatus = Literal["waiting", "running", "done", "failed"]
-_STATUS: dict[JobStatus, DownloadStatus] = {
-    JobStatus.queued: "waiting",
-    JobStatus.running: "running",
-    JobStatus.done: "done",
-    JobStatus.failed: "failed",
-}
 
 
 class DownloadShape(Shape):
@@ -23,7 +14,7 @@ class DownloadShape(Shape):
     hub_id: str
     revision: str
     """The branch, tag or commit that was requested."""
-    status: DownloadStatus
+    status: JobState
     progress: float | None
     """Share of the bytes, from 0 to 1; null if unknown."""
     model_id: str | None
@@ -48,7 +39,7 @@ class DataDownloadShape(Shape):
     """The branch, tag or commit that was requested."""
     subset: str | None
     """The one that was requested; once it is done, the one that was imported."""
-    status: DownloadStatus
+    status: JobState
     progress: float | None
     """Share of the work, from 0 to 1; null if unknown."""
     dataset_id: str | None
@@ -67,12 +58,12 @@ class DataDownloadList(Shape):
 def download_shape(job: Job, *, has_worker: bool) -> DownloadShape:
     asked = DownloadPayload.model_validate(job.payload)
     result = None if job.result is None else DownloadResult.model_validate(job.result)
-    message, next_step = _why(job, has_worker=has_worker)
+    message, next_step = why(job, has_worker=has_worker)
     return DownloadShape(
         id=job.id,
         hub_id=asked.hub_id,
         revision=asked.revision,
-        status=_STATUS[job.status],
+        status=STATE[job.status],
         progress=job.progress,
         model_id=result.model_id if result else None,
         commit=result.revision if result else None,
@@ -85,13 +76,13 @@ def download_shape(job: Job, *, has_worker: bool) -> DownloadShape:
 def data_download_shape(job: Job, *, has_worker: bool) -> DataDownloadShape:
     asked = DataDownloadPayload.model_validate(job.payload)
     result = None if job.result is None else DataDownloadResult.model_validate(job.result)
-    message, next_step = _why(job, has_worker=has_worker)
+    message, next_step = why(job, has_worker=has_worker)
     return DataDownloadShape(
         id=job.id,
         hub_id=asked.hub_id,
         revision=asked.revision,
         subset=result.subset if result else asked.subset,
-        status=_STATUS[job.status],
+        status=STATE[job.status],
         progress=job.progress,
         dataset_id=result.dataset_id if result else None,
         commit=result.revision if result else None,
@@ -99,12 +90,3 @@ def data_download_shape(job: Job, *, has_worker: bool) -> DataDownloadShape:
         next_step=next_step,
         created_at=job.created_at,
     )
-
-
-def _why(job: Job, *, has_worker: bool) -> tuple[str | None, str | None]:
-    """Returns why it failed or is waiting, and the next step."""
-    if job.error is not None:
-        return job.error["message"], job.error["next_step"]
-    if job.status == JobStatus.queued and not has_worker:
-        return "No worker is online.", "Start one with `rankscope worker`."
-    return None, None

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rankscope.contract.jobs import JobState
+
 MOST_ROWS = 10
 """Rows of one request."""
 SAMPLED_ROWS = 300
@@ -130,12 +132,11 @@ class TokenRows(_Shape):
 
 
 RowNumber = Annotated[int, Field(ge=1, le=10_000_000_000)]
-TokenRowsStatus = Literal["waiting", "running", "done", "failed"]
 
 
 class TokenRowsAnswer(_Shape):
     id: str
-    status: TokenRowsStatus
+    status: JobState
     result: TokenRows | None = None
     message: str | None = None
     """Why it failed, or what it waits for."""

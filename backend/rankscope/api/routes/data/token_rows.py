@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 
+from rankscope.api.background_jobs import STATE, JobId, read_job, why
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes.base import RequestBody, Shape
@@ -17,17 +18,14 @@ from rankscope.contract.data.token_rows import (
     TokenizePayload,
     TokenRows,
     TokenRowsAnswer,
-    TokenRowsStatus,
 )
 from rankscope.contract.errors import BadInput, FieldProblem, NotFound
-from rankscope.contract.jobs import TOKENIZE_ROWS, JobStatus
+from rankscope.contract.jobs import TOKENIZE_ROWS
 from rankscope.launch.plan import make_plan
 from rankscope.store import jobs, workers
 from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(prefix="/token-rows", tags=["datasets"])
-
-TokenRowsId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
 
 
 class TokenRowsRequest(RequestBody):
@@ -80,36 +78,22 @@ def tokenize_rows(
 
 @router.get("/{token_rows_id}")
 @needs("read")
-def get_token_rows(
-    token_rows_id: TokenRowsId, engine: EngineDep, settings: SettingsDep, now: NowDep
-) -> TokenRowsAnswer:
+def get_token_rows(token_rows_id: JobId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> TokenRowsAnswer:
     """The tokens, or why they are not ready yet. They take a few seconds while a process loads the tokenizer."""
+    missing = NotFound(f"There are no tokens {token_rows_id!r}; they are kept for ten minutes.", "Show them again.")
     with reading(engine) as session:
-        job = jobs.get_job(session, token_rows_id, TOKENIZE_ROWS)
-        if job is None:
-            raise NotFound(f"There are no tokens {token_rows_id!r}; they are kept for ten minutes.", "Show them again.")
-        answer = TokenRowsAnswer(
-            id=job.id,
-            status=_STATUS[job.status],
-            result=None if job.result is None else TokenRows.model_validate(job.result),
-            message=job.error["message"] if job.error else None,
-            next_step=job.error["next_step"] if job.error else None,
+        job = read_job(session, token_rows_id, TOKENIZE_ROWS, missing)
+        message, next_step = why(
+            job,
+            has_worker=workers.is_any_online(session, now=now, lost_after_s=settings.lease_s),
+            waiting="Waiting for a worker.",
+            running="A worker is tokenizing the rows.",
+            then="; the tokens then appear here.",
         )
-        if answer.status in ("done", "failed"):
-            return answer
-        states = [
-            workers.state(one, now=now, lost_after_s=settings.lease_s) for one, _ in workers.list_workers(session)
-        ]
-    if "online" in states:
-        message = "Waiting for a worker." if answer.status == "waiting" else "A worker is tokenizing the rows."
-        return answer.model_copy(update={"message": message})
-    step = "Start one with `rankscope worker`; the tokens then appear here."
-    return answer.model_copy(update={"message": "No worker is online.", "next_step": step})
-
-
-_STATUS: dict[JobStatus, TokenRowsStatus] = {
-    JobStatus.queued: "waiting",
-    JobStatus.running: "running",
-    JobStatus.done: "done",
-    JobStatus.failed: "failed",
-}
+        return TokenRowsAnswer(
+            id=job.id,
+            status=STATE[job.status],
+            result=None if job.result is None else TokenRows.model_validate(job.result),
+            message=message,
+            next_step=next_step,
+        )

@@ -1,10 +1,9 @@
 """Downloads of models from the hub. A worker does them in the background; the server itself contacts no other host."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 
+from rankscope.api.background_jobs import JobId, cancel_job
 from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, SettingsDep
 from rankscope.api.guard.access import SMALL_JSON, needs
 from rankscope.api.shapes.base import RequestBody
@@ -16,8 +15,6 @@ from rankscope.store import jobs, workers
 from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(prefix="/model-downloads", tags=["catalogue"])
-
-DownloadId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
 
 
 class DownloadRequest(RequestBody):
@@ -52,12 +49,11 @@ def download_model(
 
 @router.post("/{download_id}/cancel", status_code=204)
 @needs("launch")
-def cancel_download(download_id: DownloadId, engine: EngineDep) -> None:
+def cancel_download(download_id: JobId, engine: EngineDep) -> None:
     """Cancels a download, or removes one that has ended from the list.
 
     What was downloaded is kept for a week; a new request continues it.
     """
-    with writing(engine) as session:
-        is_known = jobs.forget(session, download_id, DOWNLOAD_MODEL)
-    if not is_known:
-        raise NotFound(f"There is no download {download_id!r}.", "Reload the page.")
+    cancel_job(
+        engine, download_id, DOWNLOAD_MODEL, NotFound(f"There is no download {download_id!r}.", "Reload the page.")
+    )
