@@ -1,18 +1,16 @@
 import { Badge, Button, Group, Text } from "@mantine/core";
-import { IconFileText, IconTrash } from "@tabler/icons-react";
+import { IconFileText } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
-import { useNavigate } from "react-router";
 import { http, unwrap } from "@/api/client";
 import type { ExperimentDetail } from "@/api/types";
-import { Confirm } from "@/components/feedback/Confirm";
-import { notify, notifyError } from "@/components/feedback/toast";
+import { notifyError } from "@/components/feedback/toast";
 import { EditableName } from "@/components/text/EditableName";
 import { count, dateTime } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
+import { DeleteTrials } from "@/components/trials/DeleteTrials";
+import { TrialsStatus } from "@/components/trials/TrialsStatus";
 import type { Selection } from "@/features/experiments/view/selection";
 import { ExperimentActions } from "./ExperimentActions";
-import { ExperimentStatusBadge } from "./ExperimentStatusBadge";
 
 /** The report has the comparisons that the page shows. */
 function reportAddress(id: string, { task, budget, variants = [] }: Selection): string {
@@ -33,24 +31,12 @@ export function ExperimentHeader({
   selection: Selection;
 }) {
   const client = useQueryClient();
-  const navigate = useNavigate();
-  const [isDeleting, setDeleting] = useState(false);
   const path = { params: { path: { experiment_id: experiment.id } } };
   const rename = useMutation({
     mutationFn: (name: string) =>
       unwrap(http.PATCH("/api/v1/experiments/{experiment_id}", { ...path, body: { name } })),
     onSuccess: () => client.invalidateQueries({ queryKey: ["experiments"] }),
     onError: (error) => notifyError("Could not rename the experiment", error),
-  });
-  const remove = useMutation({
-    mutationFn: () => unwrap(http.DELETE("/api/v1/experiments/{experiment_id}", path)),
-    onSuccess: async () => {
-      await navigate("/experiments");
-      client.removeQueries({ queryKey: ["experiments", experiment.id] });
-      void client.invalidateQueries({ queryKey: ["experiments"] });
-      notify(`Deleted ${experiment.name}.`);
-    },
-    onError: (error) => notifyError("Could not delete the experiment", error),
   });
   const { trials } = experiment;
   const facts = [
@@ -68,7 +54,7 @@ export function ExperimentHeader({
       <Group justify="space-between" align="center" gap="xs">
         <Group gap="xs" flex="0 1 auto" miw={0}>
           <EditableName name={experiment.name} label="Name of the experiment" onRename={rename.mutate} />
-          <ExperimentStatusBadge status={experiment.status} />
+          <TrialsStatus status={experiment.status} />
           {experiment.source === "imported" ? (
             <Badge variant="outline" color="gray" radius="sm" tt="none">
               Imported
@@ -87,30 +73,20 @@ export function ExperimentHeader({
           >
             Report
           </Button>
-          <Button
-            size="xs"
-            variant="default"
-            leftSection={<IconTrash size={14} />}
-            onClick={() => setDeleting(true)}
+          <DeleteTrials
+            noun="experiment"
+            id={experiment.id}
+            name={experiment.name}
+            remove={() => unwrap(http.DELETE("/api/v1/experiments/{experiment_id}", path))}
           >
-            Delete
-          </Button>
+            {plural(trials.done, "result")} and the answer are deleted. This can't be undone. Its queued runs
+            are deleted, running ones are stopped, and finished ones are kept.
+          </DeleteTrials>
         </Group>
       </Group>
       <Text size="sm" c="dimmed" className="numbers" mt={4}>
         {facts.join(" · ")}
       </Text>
-      <Confirm
-        opened={isDeleting}
-        title={`Delete ${experiment.name}?`}
-        action="Delete experiment"
-        isBusy={remove.isPending}
-        onConfirm={() => remove.mutate()}
-        onClose={() => setDeleting(false)}
-      >
-        {plural(trials.done, "result")} and the answer are deleted. This can't be undone. Its queued runs are
-        deleted, running ones are stopped, and finished ones are kept.
-      </Confirm>
     </div>
   );
 }

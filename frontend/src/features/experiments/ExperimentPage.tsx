@@ -1,9 +1,8 @@
-import { Button, Container, Skeleton, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { Link, useParams, useSearchParams } from "react-router";
+import { useParams, useSearchParams } from "react-router";
 import { ErrorState } from "@/components/feedback/states";
-import { useTitle } from "@/components/navigation/use-title";
+import { TrialsPage } from "@/components/trials/TrialsPage";
 import { answerQuery, experimentQuery } from "@/features/experiments/view/queries";
 import { paramsOf, type Selection, selectionOf } from "@/features/experiments/view/selection";
 import { AnswerPanels, Computing } from "./answer/AnswerPanels";
@@ -19,15 +18,14 @@ export function ExperimentPage() {
   const selection = useMemo(() => selectionOf(params), [params]);
   const experiment = useQuery(experimentQuery(id));
   const answer = useQuery(answerQuery(id, experiment.data?.revision, selection));
-  useTitle(experiment.data?.name ?? "Experiment");
   const select = (next: Selection) => setParams(paramsOf(next), { replace: true });
   return (
-    <Container size="xl" px={{ base: "sm", sm: "lg" }} py="md">
-      {experiment.data ? (
-        <Stack gap="md">
-          <ExperimentHeader experiment={experiment.data} selection={selection} />
-          <ExperimentState experiment={experiment.data} />
-          <SelectionBar experiment={experiment.data} selection={selection} onChange={select} />
+    <TrialsPage noun="experiment" query={experiment}>
+      {(found) => (
+        <>
+          <ExperimentHeader experiment={found} selection={selection} />
+          <ExperimentState experiment={found} />
+          <SelectionBar experiment={found} selection={selection} onChange={select} />
           {answer.error ? (
             <ErrorState
               error={answer.error}
@@ -37,31 +35,15 @@ export function ExperimentPage() {
           ) : answer.data ? (
             <AnswerPanels
               answer={answer.data}
-              experiment={experiment.data}
+              experiment={found}
               selection={selection}
               isOld={answer.isPlaceholderData}
             />
           ) : (
             <Computing />
           )}
-        </Stack>
-      ) : experiment.error ? (
-        <Stack gap="md" align="flex-start">
-          <ErrorState
-            error={experiment.error}
-            title="This experiment can't be shown"
-            onRetry={() => void experiment.refetch()}
-          />
-          <Button component={Link} to="/experiments" variant="default">
-            All experiments
-          </Button>
-        </Stack>
-      ) : (
-        <Stack gap="md" aria-label="Loading" aria-busy>
-          <Skeleton height={60} />
-          <Skeleton height={260} />
-        </Stack>
+        </>
       )}
-    </Container>
+    </TrialsPage>
   );
 }

@@ -1,37 +1,24 @@
 import { Button } from "@mantine/core";
-import { IconCopy, IconPlus, IconTrash } from "@tabler/icons-react";
+import { IconCopy, IconPlus } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { Link, useNavigate } from "react-router";
+import { Link } from "react-router";
 import { http, unwrap } from "@/api/client";
 import type { SweepDetail } from "@/api/types";
-import { Confirm } from "@/components/feedback/Confirm";
-import { notify, notifyError } from "@/components/feedback/toast";
+import { notifyError } from "@/components/feedback/toast";
+import { DeleteTrials } from "@/components/trials/DeleteTrials";
 import { PauseResumeStop, type SteerAction } from "@/components/trials/PauseResumeStop";
 import { ExtendDialog } from "./ExtendDialog";
 
 /** Pause, resume, stop, extend, copy and delete. */
 export function SweepActions({ sweep }: { sweep: SweepDetail }) {
   const client = useQueryClient();
-  const navigate = useNavigate();
   const [isExtending, setExtending] = useState(false);
-  const [isDeleting, setDeleting] = useState(false);
   const path = { params: { path: { sweep_id: sweep.id } } };
   const change = useMutation({
     mutationFn: (action: SteerAction) => unwrap(http.POST(`/api/v1/sweeps/{sweep_id}/${action}`, path)),
     onSuccess: () => void client.invalidateQueries({ queryKey: ["sweeps"] }),
     onError: (error) => notifyError("Could not change the sweep", error),
-  });
-  const remove = useMutation({
-    mutationFn: () => unwrap(http.DELETE("/api/v1/sweeps/{sweep_id}", path)),
-    onSuccess: async () => {
-      await navigate("/sweeps");
-      client.removeQueries({ queryKey: ["sweeps", sweep.id] });
-      void client.invalidateQueries({ queryKey: ["sweeps"] });
-      notify(`Deleted ${sweep.name}.`);
-    },
-    onError: (error) => notifyError("Could not delete the sweep", error),
-    onSettled: () => setDeleting(false),
   });
   const { status } = sweep;
   return (
@@ -62,27 +49,16 @@ export function SweepActions({ sweep }: { sweep: SweepDetail }) {
       >
         Copy
       </Button>
-      <Button
-        size="xs"
-        variant="subtle"
-        color="red"
-        leftSection={<IconTrash size={14} />}
-        onClick={() => setDeleting(true)}
+      <DeleteTrials
+        noun="sweep"
+        id={sweep.id}
+        name={sweep.name}
+        remove={() => unwrap(http.DELETE("/api/v1/sweeps/{sweep_id}", path))}
       >
-        Delete
-      </Button>
+        Its design and leaderboard are deleted. This can't be undone. Its queued runs are deleted, running
+        ones are stopped, and finished ones are kept.
+      </DeleteTrials>
       <ExtendDialog sweep={sweep} opened={isExtending} onClose={() => setExtending(false)} />
-      <Confirm
-        opened={isDeleting}
-        title="Delete this sweep?"
-        action="Delete"
-        isBusy={remove.isPending}
-        onClose={() => setDeleting(false)}
-        onConfirm={() => remove.mutate()}
-      >
-        Its design and leaderboard are removed, queued runs are deleted and running ones are stopped. Finished
-        runs are kept. This cannot be undone.
-      </Confirm>
     </>
   );
 }

@@ -9,9 +9,9 @@ import { lazyPart } from "@/components/server/load-part";
 import { EditableName } from "@/components/text/EditableName";
 import { dateTime, duration } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
+import { TrialsStatus } from "@/components/trials/TrialsStatus";
 import { sweepQuery } from "./queries";
 import { SweepActions } from "./SweepActions";
-import { SweepStatusBadge } from "./SweepStatusBadge";
 import { searchTitles } from "./sweep-text";
 
 const NotesEditor = lazyPart(
@@ -46,7 +46,7 @@ export function SweepHeader({ sweep }: { sweep: SweepDetail }) {
       <Group justify="space-between" align="center" gap="xs">
         <Group gap="xs" miw={0}>
           <EditableName name={sweep.name} label="Name of the sweep" onRename={rename.mutate} />
-          <SweepStatusBadge status={sweep.status} />
+          <TrialsStatus status={sweep.status} />
         </Group>
         <Group gap="xs">
           <SweepActions sweep={sweep} />

@@ -1,11 +1,10 @@
-import { Alert, Anchor, Button, Container, Group, Progress, Skeleton, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Group, Progress, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "react-router";
 import type { SweepDetail } from "@/api/types";
-import { ErrorState } from "@/components/feedback/states";
-import { useTitle } from "@/components/navigation/use-title";
 import { unitOf, written } from "@/components/text/metric-unit";
+import { TrialsPage } from "@/components/trials/TrialsPage";
 import { AnalysisPanels } from "./AnalysisPanels";
 import { LeaderboardPanel } from "./LeaderboardPanel";
 import { sweepQuery } from "./queries";
@@ -18,34 +17,17 @@ export function SweepPage() {
   const { id = "" } = useParams();
   const sweep = useQuery(sweepQuery(id));
   const [marked, setMarked] = useState<number | null>(null);
-  useTitle(sweep.data?.name ?? "Sweep");
   return (
-    <Container size="xl" px={{ base: "sm", sm: "lg" }} py="md">
-      {sweep.data ? (
-        <Stack gap="md">
-          <SweepHeader sweep={sweep.data} />
-          <State sweep={sweep.data} />
-          <LeaderboardPanel key={`board ${id}`} sweep={sweep.data} marked={marked} onMark={setMarked} />
-          <AnalysisPanels key={`analysis ${id}`} sweep={sweep.data} marked={marked} onMark={setMarked} />
-        </Stack>
-      ) : sweep.error ? (
-        <Stack gap="md" align="flex-start">
-          <ErrorState
-            error={sweep.error}
-            title="This sweep can't be shown"
-            onRetry={() => void sweep.refetch()}
-          />
-          <Button component={Link} to="/sweeps" variant="default">
-            All sweeps
-          </Button>
-        </Stack>
-      ) : (
-        <Stack gap="md" aria-label="Loading" aria-busy>
-          <Skeleton height={60} />
-          <Skeleton height={260} />
-        </Stack>
+    <TrialsPage noun="sweep" query={sweep}>
+      {(found) => (
+        <>
+          <SweepHeader sweep={found} />
+          <State sweep={found} />
+          <LeaderboardPanel key={`board ${id}`} sweep={found} marked={marked} onMark={setMarked} />
+          <AnalysisPanels key={`analysis ${id}`} sweep={found} marked={marked} onMark={setMarked} />
+        </>
       )}
-    </Container>
+    </TrialsPage>
   );
 }
 

@@ -1,7 +1,8 @@
 import { Badge } from "@mantine/core";
-import type { ExperimentStatus } from "@/api/types";
+import type { ExperimentStatus, SweepStatus } from "@/api/types";
 
-const looks: Record<ExperimentStatus, { label: string; colour: string }> = {
+const looks: Record<ExperimentStatus | SweepStatus, { label: string; colour: string }> = {
+  running: { label: "Running", colour: "blue" },
   tuning: { label: "Tuning", colour: "blue" },
   testing: { label: "Testing", colour: "blue" },
   paused: { label: "Paused", colour: "orange" },
@@ -10,7 +11,8 @@ const looks: Record<ExperimentStatus, { label: string; colour: string }> = {
   failed: { label: "Failed", colour: "red" },
 };
 
-export function ExperimentStatusBadge({ status }: { status: ExperimentStatus }) {
+/** The state of a sweep or an experiment. */
+export function TrialsStatus({ status }: { status: ExperimentStatus | SweepStatus }) {
   const { label, colour } = looks[status];
   return (
     <Badge variant="light" color={colour} radius="sm" tt="none" miw="max-content" data-status={status}>
