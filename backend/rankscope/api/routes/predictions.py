@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from rankscope.api.background_jobs import STATE, JobId, read_job, why
+from rankscope.api.background_jobs import JobId, read_job
 from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes.base import RequestBody, Shape
+from rankscope.api.shapes.jobs import STATE, why
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound
 from rankscope.contract.jobs import PREDICT

@@ -3,10 +3,11 @@
 from fastapi import APIRouter
 from sqlmodel import Session
 
-from rankscope.api.background_jobs import STATE, JobId, cancel_job, read_job, why
+from rankscope.api.background_jobs import JobId, cancel_job, read_job
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes.base import RequestBody, Shape
+from rankscope.api.shapes.jobs import STATE, why
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InUse, NotFound, ServiceDown
 from rankscope.contract.jobs import PROBE

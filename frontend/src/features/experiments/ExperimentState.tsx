@@ -19,7 +19,11 @@ export function ExperimentState({ experiment }: { experiment: ExperimentDetail }
             : `${count(ended)} of ${count(all)} trials have ended${trials.failed ? `, ${count(trials.failed)} failed` : ""}.`}
         </Text>
         {experiment.source === "launched" ? (
-          <Anchor component={Link} to={`/?tag=experiment+${experiment.id}`} size="sm">
+          <Anchor
+            component={Link}
+            to={`/?${new URLSearchParams({ filter: `tag = "experiment ${experiment.id}"` })}`}
+            size="sm"
+          >
             Show its runs
           </Anchor>
         ) : null}

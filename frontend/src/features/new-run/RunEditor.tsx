@@ -186,6 +186,7 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                 <Suspense fallback={<Skeleton height={420} />}>
                   <YamlView
                     draft={draft}
+                    name={name}
                     broken={brokenYaml}
                     typed={typedYaml}
                     onRead={readText}

@@ -204,7 +204,8 @@ function Row({ point, parameters, unit, isMarked, onMark }: RowProps) {
 
 const stateLooks: Record<SweepPoint["status"], { label: string; colour: string }> = {
   planned: { label: "Planned", colour: "gray" },
-  running: { label: "Running", colour: "blue" },
+  // Its runs are queued or running.
+  running: { label: "Active", colour: "blue" },
   done: { label: "Done", colour: "teal" },
   pruned: { label: "Stopped early", colour: "yellow" },
   failed: { label: "Failed", colour: "red" },

@@ -1,4 +1,4 @@
-import { Button, Group, Text } from "@mantine/core";
+import { Button, Group, Space, Text } from "@mantine/core";
 import { IconNotes } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Suspense, useState } from "react";
@@ -70,6 +70,7 @@ export function SweepHeader({ sweep }: { sweep: SweepDetail }) {
       </Group>
       {isNoting ? (
         <Suspense>
+          <Space h="xs" />
           <NotesEditor
             id={sweep.id}
             notes={sweep.notes}

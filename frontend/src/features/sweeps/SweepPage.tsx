@@ -44,7 +44,11 @@ function State({ sweep }: { sweep: SweepDetail }) {
             ? ` Best ${sweep.metric.title}: ${written(best.mean, unit)}${best.sd === null ? "" : ` ± ${written(best.sd, unit)}`} with ${valuesText(best.values)}.`
             : ""}
         </Text>
-        <Anchor component={Link} to={`/?tag=sweep+${sweep.id}`} size="sm">
+        <Anchor
+          component={Link}
+          to={`/?${new URLSearchParams({ filter: `sweep = "${sweep.id}"` })}`}
+          size="sm"
+        >
           Show its runs
         </Anchor>
       </Group>
@@ -52,7 +56,6 @@ function State({ sweep }: { sweep: SweepDetail }) {
         <Progress.Section value={share(trials.done)} color="teal" aria-label="Trials with a result" />
         <Progress.Section value={share(trials.pruned)} color="yellow" aria-label="Trials stopped early" />
         <Progress.Section value={share(trials.failed)} color="red" aria-label="Failed trials" />
-        <Progress.Section value={share(trials.running)} color="blue" aria-label="Queued and running trials" />
       </Progress.Root>
     </Alert>
   );

@@ -38,8 +38,10 @@ export function trialsText({ trials, expected_trials: all }: SweepSummary): stri
 }
 
 /** 8 of 12 trials have ended (2 failed); 1 is queued or running. */
-export function progressText({ trials, expected_trials: all }: SweepSummary): string {
+export function progressText({ trials, expected_trials: all, status }: SweepSummary): string {
   const ended = trials.done + trials.pruned + trials.failed;
+  // Those of a paused sweep are not in the queue.
+  const active = status === "running" ? "queued or running" : "running";
   const some = [
     trials.pruned ? `${count(trials.pruned)} stopped early` : null,
     trials.failed ? `${count(trials.failed)} failed` : null,
@@ -49,9 +51,7 @@ export function progressText({ trials, expected_trials: all }: SweepSummary): st
       ? `All ${count(all)} trials have ended`
       : `${count(ended)} of ${plural(all, "trial")} ${ended === 1 ? "has" : "have"} ended`,
     some.length ? ` (${some.join(", ")})` : "",
-    trials.running
-      ? `; ${count(trials.running)} ${trials.running === 1 ? "is" : "are"} queued or running`
-      : "",
+    trials.running ? `; ${count(trials.running)} ${trials.running === 1 ? "is" : "are"} ${active}` : "",
     ".",
   ].join("");
 }

@@ -7,7 +7,7 @@ from rankscope.api.background_jobs import JobId, cancel_job
 from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, SettingsDep
 from rankscope.api.guard.access import SMALL_JSON, needs
 from rankscope.api.shapes.base import RequestBody
-from rankscope.api.shapes.downloads import DataDownloadList, DataDownloadShape, data_download_shape
+from rankscope.api.shapes.jobs import DataDownloadList, DataDownloadShape, data_download_shape
 from rankscope.contract.downloads import DataDownloadPayload, HubId, Revision, Subset
 from rankscope.contract.errors import NotFound
 from rankscope.contract.jobs import DOWNLOAD_DATA

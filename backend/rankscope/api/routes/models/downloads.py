@@ -7,7 +7,7 @@ from rankscope.api.background_jobs import JobId, cancel_job
 from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, SettingsDep
 from rankscope.api.guard.access import SMALL_JSON, needs
 from rankscope.api.shapes.base import RequestBody
-from rankscope.api.shapes.downloads import DownloadList, DownloadShape, download_shape
+from rankscope.api.shapes.jobs import DownloadList, DownloadShape, download_shape
 from rankscope.contract.downloads import DownloadPayload, HubId, Revision
 from rankscope.contract.errors import NotFound
 from rankscope.contract.jobs import DOWNLOAD_MODEL

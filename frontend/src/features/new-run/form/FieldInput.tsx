@@ -8,6 +8,7 @@ import {
   Text,
   TextInput,
 } from "@mantine/core";
+import type { MouseEvent } from "react";
 import { DecimalInput } from "./DecimalInput";
 import type { FormField } from "./schema";
 
@@ -21,6 +22,12 @@ export interface Option {
 
 /** Unmount a closed list of options; otherwise a label would name two elements, the input and its hidden list. */
 export const closedOptions = { keepMounted: false };
+
+/** A click selects the text of the chosen option, so that what is typed next searches all options. */
+export const searchable = {
+  searchable: true,
+  onClick: (event: MouseEvent<HTMLInputElement>) => event.currentTarget.select(),
+};
 
 export interface FieldInputProps {
   field: FormField;
@@ -59,7 +66,7 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
         onChange={(next) => onChange(next)}
         placeholder={field.isNullable ? "From the data set" : "Choose"}
         clearable={field.isNullable}
-        searchable
+        {...searchable}
         allowDeselect={field.isNullable}
         nothingFoundMessage="No match"
         renderOption={({ option }) => <OptionLine option={option} />}

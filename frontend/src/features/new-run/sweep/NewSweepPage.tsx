@@ -3,8 +3,9 @@ import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { useSearchParams } from "react-router";
 import { http, unwrap } from "@/api/client";
+import { valueAt } from "@/api/config";
 import { runQuery } from "@/api/queries";
-import type { ConfigDraft, SweepDetail } from "@/api/types";
+import type { ConfigDraft, RunDetail, SweepDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { formSections, type JsonSchema } from "@/features/new-run/form/schema";
@@ -53,7 +54,9 @@ export function NewSweepPage() {
           start={
             copied.data
               ? copyOf(copied.data)
-              : firstSweep((origin.data?.config ?? presets.data[0]?.config ?? {}) as ConfigDraft)
+              : origin.data
+                ? aroundRun(origin.data)
+                : firstSweep((presets.data[0]?.config ?? {}) as ConfigDraft)
           }
         />
       ) : failed ? (
@@ -84,6 +87,19 @@ const firstSweep = (config: ConfigDraft): AskedSweep => ({
   options: { "search.points": 10 },
   seeds: ["0"],
 });
+
+/** Learning rates up to ten times lower or higher than that of the run. */
+function aroundRun({ name, config }: RunDetail): AskedSweep {
+  const sweep = firstSweep(config as ConfigDraft);
+  const rate = Number(valueAt(sweep.config, "training.learning_rate"));
+  const low = Number((rate / 10).toPrecision(4));
+  const high = Number(Math.min(1, rate * 10).toPrecision(4));
+  return {
+    ...sweep,
+    name: `Around ${name}`.slice(0, 200),
+    rows: sweep.rows.map((row) => ({ ...row, low, high })),
+  };
+}
 
 /** The design as it was requested, without rungs and the metric's title, which are derived from it. */
 function copyOf(sweep: SweepDetail): AskedSweep {

@@ -2,7 +2,7 @@ import { ActionIcon, Button, Group, NumberInput, Select, Stack, TagsInput, Text 
 import { IconPlus, IconTrash } from "@tabler/icons-react";
 import { Panel } from "@/components/layout/Panel";
 import { DecimalInput } from "@/features/new-run/form/DecimalInput";
-import { closedOptions } from "@/features/new-run/form/FieldInput";
+import { closedOptions, searchable } from "@/features/new-run/form/FieldInput";
 import type { ParameterRow, SearchKind, SpaceKind } from "./request";
 
 /** A field that can vary. */
@@ -87,7 +87,7 @@ export function SearchSpacePanel({ rows, onChange, choices, kind, problemOf }: S
                         isFresh: true,
                       });
                   }}
-                  searchable
+                  {...searchable}
                   allowDeselect={false}
                   flex="2 1 220px"
                   error={whole}

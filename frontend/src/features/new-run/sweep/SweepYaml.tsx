@@ -1,7 +1,6 @@
-import { Stack, Text, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { parseDocument } from "yaml";
-import { ApiText } from "@/components/text/ApiText";
+import { YamlInput } from "@/features/new-run/text/YamlInput";
 import { type AskedSweep, askedOf, type SweepBody, sweepYaml } from "./request";
 
 interface SweepYamlProps {
@@ -10,7 +9,7 @@ interface SweepYamlProps {
   onBroken: (isBroken: boolean) => void;
 }
 
-/** The sweep as YAML, to read, edit and paste. */
+/** The sweep as YAML, to read, edit, paste, copy and save. */
 export function SweepYaml({ body, onRead, onBroken }: SweepYamlProps) {
   const [text, setText] = useState(() => sweepYaml(body));
   const [error, setError] = useState<string | null>(null);
@@ -23,28 +22,14 @@ export function SweepYaml({ body, onRead, onBroken }: SweepYamlProps) {
     if (!("error" in asked)) onRead(asked);
   };
   return (
-    <Stack gap="xs">
-      <Text size="xs" c="dimmed">
-        <ApiText>Edit or paste here; the form and the plan are updated.</ApiText>
-      </Text>
-      <Textarea
-        aria-label="Sweep as YAML"
-        value={text}
-        onChange={(event) => read(event.currentTarget.value)}
-        error={error}
-        autosize
-        minRows={18}
-        maxRows={60}
-        spellCheck={false}
-        styles={{
-          input: {
-            fontFamily: "var(--mantine-font-family-monospace)",
-            fontSize: 13,
-            color: "var(--mantine-color-text)",
-          },
-        }}
-      />
-    </Stack>
+    <YamlInput
+      label="Sweep as YAML"
+      note="Edit or paste here; the form and the plan are updated. `rankscope sweep FILE` accepts the same file."
+      text={text}
+      onChange={read}
+      error={error ?? false}
+      file={String(body["name"] || "sweep")}
+    />
   );
 }
 

@@ -63,12 +63,13 @@ export function bodyOf(asked: AskedSweep): SweepBody {
   return {
     name: asked.name.trim(),
     ...(asked.notes ? { notes: asked.notes } : {}),
-    config: namesFirst(asked.config),
     parameters: Object.fromEntries(asked.rows.map((row) => [row.name, spaceOf(row, asked.kind)])),
     search: { kind: asked.kind, ...given("search.", searchOptions[asked.kind]) },
     seeds: asked.seeds.map(typedValue),
     ...given("", others),
     ...Object.fromEntries(Object.entries(whole).filter(([, part]) => Object.keys(part).length)),
+    // Last, because it is long.
+    config: namesFirst(asked.config),
   };
 }
 

@@ -1,8 +1,7 @@
-import { Button, CopyButton, Group, Stack, Text, Textarea } from "@mantine/core";
-import { IconCheck, IconCopy } from "@tabler/icons-react";
+import { Stack } from "@mantine/core";
 import type { ConfigDraft } from "@/api/types";
-import { ApiText } from "@/components/text/ApiText";
 import { curlOf, fromYaml, type LaunchFields, type LaunchText, toYaml } from "./text-forms";
+import { TextHead, YamlInput } from "./YamlInput";
 
 export interface TypedYaml {
   text: string;
@@ -11,6 +10,8 @@ export interface TypedYaml {
 
 interface YamlViewProps {
   draft: ConfigDraft;
+  /** Of the run. */
+  name: string;
   /** Typed text that is not valid. */
   broken: { text: string; error: string } | null;
   /** The last valid text, with its comments, and its configuration. */
@@ -20,7 +21,7 @@ interface YamlViewProps {
 }
 
 /** The configuration as YAML, to read, edit and paste. */
-export function YamlView({ draft, broken, typed, onRead, onBroken }: YamlViewProps) {
+export function YamlView({ draft, name, broken, typed, onRead, onBroken }: YamlViewProps) {
   // Keep the typed text while it describes the current configuration.
   const text =
     broken?.text ??
@@ -31,29 +32,14 @@ export function YamlView({ draft, broken, typed, onRead, onBroken }: YamlViewPro
     else onRead(next, read);
   };
   return (
-    <Stack gap="xs">
-      <Head
-        text={text}
-        note="Edit or paste here; the form and the plan are updated. `rankscope launch FILE` accepts the same file."
-      />
-      <Textarea
-        aria-label="Configuration as YAML"
-        value={text}
-        onChange={(event) => change(event.currentTarget.value)}
-        error={broken !== null}
-        autosize
-        minRows={18}
-        maxRows={60}
-        spellCheck={false}
-        styles={{
-          input: {
-            fontFamily: "var(--mantine-font-family-monospace)",
-            fontSize: 13,
-            color: "var(--mantine-color-text)",
-          },
-        }}
-      />
-    </Stack>
+    <YamlInput
+      label="Configuration as YAML"
+      note="Edit or paste here; the form and the plan are updated. `rankscope launch FILE` accepts the same file."
+      text={text}
+      onChange={change}
+      error={broken !== null}
+      file={name || "run"}
+    />
   );
 }
 
@@ -62,30 +48,8 @@ export function CurlView({ draft, fields }: { draft: ConfigDraft; fields: Launch
   const text = curlOf(draft, fields, window.location.origin);
   return (
     <Stack gap="xs">
-      <Head text={text} note="Use the token that `rankscope up` printed." />
+      <TextHead text={text} note="Use the token that `rankscope up` printed." />
       <pre className="log">{text}</pre>
     </Stack>
-  );
-}
-
-function Head({ text, note }: { text: string; note: string }) {
-  return (
-    <Group justify="space-between" gap="xs">
-      <Text size="xs" c="dimmed">
-        <ApiText>{note}</ApiText>
-      </Text>
-      <CopyButton value={text}>
-        {({ copied, copy }) => (
-          <Button
-            size="xs"
-            variant="default"
-            onClick={copy}
-            leftSection={copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
-          >
-            {copied ? "Copied" : "Copy"}
-          </Button>
-        )}
-      </CopyButton>
-    </Group>
   );
 }

@@ -1,10 +1,29 @@
-"""Downloads from the hub, as the API returns them."""
+"""Background jobs as the API returns them: their states, what they wait for, and downloads from the hub."""
 
-from rankscope.api.background_jobs import STATE, why
 from rankscope.api.shapes.base import Shape
 from rankscope.contract.downloads import DataDownloadPayload, DataDownloadResult, DownloadPayload, DownloadResult
-from rankscope.contract.jobs import JobState
+from rankscope.contract.jobs import JobState, JobStatus
 from rankscope.contract.tables import Job
+
+STATE: dict[JobStatus, JobState] = {
+    JobStatus.queued: "waiting",
+    JobStatus.running: "running",
+    JobStatus.done: "done",
+    JobStatus.failed: "failed",
+}
+
+
+def why(
+    job: Job, *, has_worker: bool, running: str | None = None, waiting: str | None = None, then: str = "."
+) -> tuple[str | None, str | None]:
+    """Returns why a job failed or what it waits for, and the next step. `then` ends "Start one with `rankscope worker`"."""
+    if job.error is not None:
+        return job.error["message"], job.error["next_step"]
+    if job.status == JobStatus.done:
+        return None, None
+    if not has_worker:
+        return "No worker is online.", f"Start one with `rankscope worker`{then}"
+    return (waiting if job.status == JobStatus.queued else running), None
 
 
 class DownloadShape(Shape):
