@@ -84,7 +84,7 @@ type ListProps<Item extends Listed> = Pick<
 
 function List<Item extends Listed>({ items, address, noun, columns, minWidth }: ListProps<Item>) {
   return (
-    <Table.ScrollContainer minWidth={minWidth}>
+    <Table.ScrollContainer minWidth={minWidth} type="native">
       <Table highlightOnHover verticalSpacing="sm">
         <Table.Thead>
           <Table.Tr>

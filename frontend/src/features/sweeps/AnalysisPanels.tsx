@@ -152,7 +152,7 @@ function ParametersPanel({
             <Text size="sm">{note}</Text>
           </Alert>
         ))}
-        <Table.ScrollContainer minWidth={460}>
+        <Table.ScrollContainer minWidth={460} type="native" tabIndex={0}>
           <Table fz="sm" className="numbers" verticalSpacing={5}>
             <Table.Thead>
               <Table.Tr>

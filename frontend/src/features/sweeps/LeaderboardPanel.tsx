@@ -76,7 +76,7 @@ export function LeaderboardPanel({ sweep, marked, onMark }: LeaderboardPanelProp
         </Text>
       ) : (
         <Stack gap="xs">
-          <Table.ScrollContainer minWidth={600 + 110 * sweep.parameters.length}>
+          <Table.ScrollContainer minWidth={600 + 110 * sweep.parameters.length} type="native">
             <Table className="numbers" fz="sm" highlightOnHover verticalSpacing={5} data-testid="leaderboard">
               <Table.Thead>
                 <Table.Tr>
