@@ -13,7 +13,7 @@ PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html fr
 
 .PHONY: setup run chat-model dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-gpu test-versions test-python test-page test-browser screenshots faults
-.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning bench-compare bench-compare-page bench-sweep study study-report openapi recordings clean help
+.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning bench-task-learning bench-compare bench-compare-page bench-sweep study study-report openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and print a link to open (ARGS='--port 9000')"
@@ -212,6 +212,11 @@ bench-sweep: $(STAMPS)/dev
 # Takes hours on two cores, and continues where it was interrupted. Not part of `bench`.
 bench-learning: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.learning
+
+# A short training of every task on real texts, which needs data packages: see tests/bench/task_learning/__init__.py.
+# Takes an hour or more, continues where it was interrupted. ARGS='--only regression --again' repeats a case.
+bench-task-learning: $(STAMPS)/dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.task_learning $(ARGS)
 
 # The study of docs/study.md on a running RankScope. It takes days on a CPU, and continues where it was interrupted.
 # ARGS='list' shows what is missing and how long it takes, ARGS="run --only 'r8-*' --until 20:30" trains a part of it.

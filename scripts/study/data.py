@@ -8,8 +8,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-Row = dict[str, str]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
