@@ -263,6 +263,10 @@ def test_runs_are_filtered_labelled_archived_and_grouped(stack: Stack, page: Pag
     page.get_by_role("button", name="Save tags").click()
     expect(rows.first).to_contain_text("#edited")
     rows.first.get_by_role("checkbox").check()
+    name = rows.first.get_by_role("link").first.inner_text()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_test_id("confirmed-runs")).to_have_text(name)
+    page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Archive").click()
     expect(rows).to_have_count(3)
     # The first notification is about the tags.
@@ -279,6 +283,6 @@ def test_runs_are_filtered_labelled_archived_and_grouped(stack: Stack, page: Pag
     for group in groups.all():
         group.get_by_role("checkbox").check()
     page.get_by_test_id("compare-groups").click()
-    expect(page.get_by_role("heading", name="Compare 4 runs")).to_be_visible()
+    expect(page.get_by_role("heading", name="Compare 2 groups of 4 runs")).to_be_visible()
     page.go_back()
     expect(groups).to_have_count(2)

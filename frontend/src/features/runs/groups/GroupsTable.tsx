@@ -10,6 +10,7 @@ import { count } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
 import { fieldsQuery, type TableView } from "@/features/runs/query/queries";
 import { mostCompared, mostGrouped } from "@/features/runs/query/view";
+import { columnTitle } from "@/features/runs/table/column-title";
 import { SortButton } from "@/features/runs/table/SortButton";
 import { compareAddress } from "./compare-address";
 import { GroupRows } from "./GroupRows";
@@ -103,7 +104,7 @@ export function GroupsTable({ view, onView }: GroupsTableProps) {
                       startsDescending
                     >
                       <span title={name}>
-                        {index === 0 ? titleOfMetric(data.items) : data.of[places[index] ?? 0]?.title}
+                        {index === 0 ? titleOfMetric(data.items) : columnTitleAt(data.of, places[index])}
                       </span>
                     </SortButton>
                   </Table.Th>
@@ -173,6 +174,11 @@ function CompareGroups({ groups }: { groups: readonly RunGroup[] }) {
 }
 
 const titleOf = (field: RunField): string => (field.name === "setup" ? "Configuration" : field.title);
+
+const columnTitleAt = (of: readonly RunField[], place = 0): string => {
+  const field = of[place];
+  return field ? columnTitle(field) : "";
+};
 
 const keyOf = (group: RunGroups["items"][number]): string => JSON.stringify(group.keys);
 

@@ -21,8 +21,8 @@ export function SortButton({ field, sort, onSort, startsDescending, children }: 
   return (
     <UnstyledButton className="sort-button" onClick={() => onSort(nextSort(sort, field, startsDescending))}>
       {children}
-      {direction === "ascending" && <IconArrowUp size={13} aria-hidden />}
-      {direction === "descending" && <IconArrowDown size={13} aria-hidden />}
+      {direction === "ascending" && <IconArrowUp size={13} aria-hidden style={{ flexShrink: 0 }} />}
+      {direction === "descending" && <IconArrowDown size={13} aria-hidden style={{ flexShrink: 0 }} />}
     </UnstyledButton>
   );
 }

@@ -12,6 +12,7 @@ import { lazyPart } from "@/components/server/load-part";
 import { useServerNow } from "@/components/server/use-server-now";
 import { age, count, dateTime, metric, missing, roughly } from "@/components/text/format";
 import { RowTags } from "@/features/runs/labels/RowTags";
+import { columnTitle } from "./column-title";
 import { Delta } from "./Delta";
 import { numberText } from "./number-text";
 import { rowState } from "./row-state";
@@ -131,7 +132,7 @@ export const columnsFor = (
     ...fields.map((field, place) =>
       helper.display({
         id: field.name,
-        header: () => <span title={field.name}>{field.title}</span>,
+        header: () => <span title={field.name}>{columnTitle(field)}</span>,
         cell: ({ row }) => (
           <FieldCell
             field={field}
