@@ -11,11 +11,12 @@ from playwright.sync_api import Page, Request, expect
 
 import rankscope
 from rankscope.contract.events import WarningEvent
-from tests.e2e.conftest import KEEPS_SCREENSHOTS, PATIENCE_MS, SCREENSHOTS, Console, tiny_stack
+from tests.e2e.conftest import KEEPS_SCREENSHOTS, PATIENCE_MS, SCREENSHOTS, Console
 from tests.e2e.feeding import fed_run
 from tests.e2e.test_main_job import number, picture
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny_stack import tiny_stack
 
 CONFIG = {
     "model": {"id": "local:tiny-bert"},

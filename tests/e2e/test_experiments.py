@@ -8,10 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.axe import serious_issues
-from tests.e2e.conftest import PATIENCE_MS, Console, tiny_stack
+from tests.e2e.conftest import PATIENCE_MS, Console
 from tests.e2e.test_main_job import picture
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack
+from tests.tiny_stack import tiny_stack
 
 STUDY = Path(__file__).parent.parent / "data/study.jsonl.gz"
 

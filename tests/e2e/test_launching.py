@@ -13,11 +13,12 @@ from playwright.sync_api import Page, expect
 
 from tests import model_folders
 from tests.e2e.axe import serious_issues
-from tests.e2e.conftest import PATIENCE_MS, tiny_stack
+from tests.e2e.conftest import PATIENCE_MS
 from tests.e2e.test_main_job import choose, number, picture
 from tests.kinds import make_folder
 from tests.stack import TOKEN, Stack
 from tests.tiny import FILLER, WORDS
+from tests.tiny_stack import tiny_stack
 from tests.worker.child.hub.stand_in import COMMIT, StandIn, serving
 from tests.worker.child.tasks.installation import CHAT
 

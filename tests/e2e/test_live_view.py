@@ -12,11 +12,12 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.axe import serious_issues
-from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
+from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console
 from tests.e2e.feeding import fed_run
 from tests.e2e.test_main_job import number, picture
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny_stack import tiny_stack
 
 CONFIG: dict[str, Any] = {
     "model": {"id": "local:tiny-bert"},

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.e2e.conftest import Console, tiny_stack
+from tests.e2e.conftest import Console
 from tests.e2e.test_main_job import choose, picture
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack
+from tests.tiny_stack import tiny_stack
 
 STEERED: dict[str, Any] = {
     "model": {"id": "local:tiny-bert"},

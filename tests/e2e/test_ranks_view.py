@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, tiny_stack
+from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S
 from tests.e2e.test_main_job import number, picture
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny_stack import tiny_stack
 
 CONFIG = {
     "model": {"id": "local:tiny-bert"},

@@ -15,11 +15,12 @@ from playwright.sync_api import Locator, Page, expect
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import create_engine, writing
-from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
+from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console
 from tests.e2e.test_main_job import picture
 from tests.faults.orders import order
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny_stack import tiny_stack
 
 CONFIG = {
     "model": {"id": "local:tiny-bert"},

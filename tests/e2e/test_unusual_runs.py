@@ -10,11 +10,12 @@ from playwright.sync_api import Page, expect
 from safetensors.torch import load_file, save_file
 
 from tests.e2e.axe import serious_issues
-from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, tiny_stack
+from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S
 from tests.e2e.test_main_job import number, picture
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bart, make_tiny_bert
+from tests.tiny_stack import tiny_stack
 
 METHOD = {
     "name": "dynamic_rank",

@@ -9,10 +9,9 @@ import pytest
 from rankscope.contract.jobs import PREDICT
 from rankscope.store import jobs
 from rankscope.store.database.engine import create_engine, reading
-from tests.faults.orders import hooked
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
-from tests.tiny import make_reviews, make_tiny_bert
+from tests.tiny_stack import tiny_stack
 
 TEXTS = ["a very good film", "the plot is dull and the end is grim"]
 
@@ -28,19 +27,10 @@ LONG = DYNAMIC | {"training": DYNAMIC["training"] | {"max_steps": 1_000_000, "ev
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, forked: ForkedCommands) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("stack")
-    stack = Stack(folder / "data", forked=forked, lease_s=6, hardware_every_s=0.5)
     # A training at full speed would take a core away from the predictions.
-    stack.environment |= hooked(folder / "faults", pace_s=0.03)
-    make_tiny_bert(stack.settings.models_dir / "tiny-bert")
-    make_reviews(stack.settings.datasets_dir / "reviews.csv")
-    try:
-        stack.start_valkey()
-        stack.start_api()
-        stack.start_worker()
+    folder = tmp_path_factory.mktemp("stack") / "data"
+    with tiny_stack(folder, forked=forked, pace_s=0.03, lease_s=6, hardware_every_s=0.5) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="module")
