@@ -1,17 +1,23 @@
 """Steering, a kill, a retry and forks on the complete stack: user actions are repeated bit for bit."""
 
+import csv
+import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from rankscope.cli import app
 from rankscope.client import ApiError, Client
-from tests.faults.orders import hooked, order
+from rankscope.contract.metrics import is_machine_metric
+from tests.faults.orders import order
 from tests.forked_commands import ForkedCommands
-from tests.stack import Stack, wait_for
-from tests.tiny import make_reviews, make_tiny_bert
+from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny_stack import tiny_stack
 
 STEPS = 120
 PACE_S = 0.07
@@ -36,17 +42,8 @@ ADAPTER = "adapter/adapter_model.safetensors"
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forked: ForkedCommands) -> Iterator[Stack]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    stack = Stack(tmp_path / "data", forked=forked, lease_s=6)
-    stack.environment |= hooked(tmp_path / "faults")
-    make_tiny_bert(stack.settings.models_dir / "tiny-bert")
-    make_reviews(stack.settings.datasets_dir / "reviews.csv")
-    try:
-        stack.start_valkey()
-        stack.start_api()
-        stack.start_worker()
+    with tiny_stack(tmp_path / "data", forked=forked, pace_s=0.0, lease_s=6) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 def until(client: Client, run_id: str, what: str, **wanted: Any) -> dict[str, Any]:
@@ -72,8 +69,22 @@ def adapter(stack: Stack, run: dict[str, Any]) -> bytes:
     return (stack.settings.attempt_dir(run["id"], run["attempt"]) / ADAPTER).read_bytes()
 
 
+def bundled(client: Client, run_id: str, folder: Path) -> dict[str, Any]:
+    """Configuration, ranks, prunings and evaluated rows of a run as it is exported, and its metrics without times and load."""
+    with zipfile.ZipFile(client.bundle(run_id, folder / f"{run_id}.zip")) as archive:
+        names = ("config.yaml", "ranks.csv", "ledger.csv", "results.jsonl")
+        found: dict[str, Any] = {name: archive.read(f"{run_id}/{name}") for name in names}
+        lines = csv.DictReader(archive.read(f"{run_id}/metrics.csv").decode().splitlines())
+    found["metrics.csv"] = {
+        (line["metric"], line["step"], line["value"]) for line in lines if not is_machine_metric(line["metric"])
+    }
+    return found
+
+
 @pytest.mark.timeout(900)  # four short trainings, each with an import of torch
-def test_steering_survives_a_kill_and_forks_continue_from_it(stack: Stack, tmp_path: Path) -> None:
+def test_steering_survives_a_kill_and_forks_continue_from_it(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with stack.client() as client:
         run_id = client.launch(CONFIG, name="steered")["id"]
         module, function = "rankscope_worker.child.callbacks", "Reporter.on_step_end"
@@ -93,10 +104,20 @@ def test_steering_survives_a_kill_and_forks_continue_from_it(stack: Stack, tmp_p
         assert done["live"] == done["n_modules"]
         assert [entry["action"] for entry in done["config"]["steering"]] == ["hold", "target", "release"]
 
-        # Launched with its configuration, a new run does the same without user actions and without a kill.
-        copy = client.launch(done["config"], name="copy")["id"]
-        copied = until(client, copy, "the copy to be done", status="done")
+        # Launched with its stored configuration, a new run does the same without user actions and without a kill.
+        original = bundled(client, run_id, tmp_path)
+        file = tmp_path / "config.yaml"
+        file.write_bytes(original.pop("config.yaml"))
+        monkeypatch.setenv("RANKSCOPE_URL", stack.url)
+        monkeypatch.setenv("RANKSCOPE_TOKEN", TOKEN)
+        launched = CliRunner().invoke(app, ["launch", str(file), "--name", "copy", "--json"])
+        assert launched.exit_code == 0, launched.output
+        copied = until(client, json.loads(launched.output)["id"], "the copy to be done", status="done")
         assert adapter(stack, copied) == adapter(stack, done)
+        repeated = bundled(client, copied["id"], tmp_path)
+        assert repeated.pop("config.yaml") == file.read_bytes()
+        assert repeated == original
+        assert {"train_loss", "eval_accuracy"} < {metric for metric, _, _ in repeated["metrics.csv"]}
 
         # A fork without changes is the same run from there on; one with another budget is not.
         # Before pruning was held: a fork of a held checkpoint is held as well.
