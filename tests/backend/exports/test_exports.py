@@ -110,6 +110,31 @@ def test_the_report_is_self_contained_and_complete(api: httpx.Client, run_id: st
     assert "×" in page.text  # the module at rank 0
 
 
+def test_the_report_of_a_long_run_with_many_modules_has_less_than_5_mb(
+    api: httpx.Client, server: Server, launch: Callable[..., str]
+) -> None:
+    run_id = launch()
+    engine: Engine = server.app.state.resources.engine
+    claimed = claim(engine)
+    assert claimed
+    begin(engine, claimed)
+    count, width = 224, 16
+    full = base64.b64encode(np.packbits(np.ones((count, width), dtype=bool), bitorder="little").tobytes()).decode()
+    scores = base64.b64encode(np.ones((count, width), "<f2").tobytes()).decode()
+    size = {"budget": count * width, "live": count * width, "modules": count, "width": width}
+    snapshots = [
+        RanksEvent(step=step, **size, pruning=True, mask=full, scores=scores) for step in range(0, 50_000, 100)
+    ]
+    losses = [
+        MetricsEvent(step=step, values={"train_loss": 1 / (step + 3), "eval_accuracy": 0.7, "eval_loss": 0.3})
+        for step in range(0, 50_000, 100)
+    ]
+    append(engine, claimed, [modules(count, width), *losses, *snapshots])
+    report = api.get(f"/api/v1/runs/{run_id}/report.html")
+    assert Page(report.text).tags.count("rect") == count
+    assert len(report.content) < 5_000_000
+
+
 def test_a_run_that_has_done_nothing_has_a_report_too(api: httpx.Client, launch: Callable[..., str]) -> None:
     page = Page(api.get(f"/api/v1/runs/{launch()}/report.html").text)
     assert "No data." in page.text

@@ -48,8 +48,14 @@ export const escapeHtml = (text: string): string =>
     .replaceAll('"', "&quot;")
     .replaceAll("'", "&#39;");
 
-/** JSON that is safe inside a script element: nothing in it can close the tag. */
-const scriptJson = (value: unknown): string => JSON.stringify(value).replaceAll("<", "\\u003c");
+/**
+ * JSON that is safe inside a script element: nothing in it can close the tag. Fractions keep six digits, because the
+ * others can't be seen and would double the size.
+ */
+const scriptJson = (value: unknown): string => JSON.stringify(value, shortened).replaceAll("<", "\\u003c");
+
+const shortened = (_: string, value: unknown): unknown =>
+  typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
 
 type Trace = Record<string, unknown>;
 
