@@ -68,7 +68,7 @@ export function DownloadLine({
       ) : null}
       {download.message ? (
         <Text size="sm">
-          <ApiText>{`${download.message} ${download.next_step ?? ""}`}</ApiText>
+          <ApiText>{[download.message, download.next_step]}</ApiText>
         </Text>
       ) : null}
     </li>

@@ -13,3 +13,12 @@ test("text between backticks is code, and empty sentences are omitted", () => {
   expect(container.querySelector("code")?.textContent).toBe("rankscope worker");
   expect(container.textContent).toContain("No worker is online. Start one with rankscope worker.");
 });
+
+test("a message without a full stop gets one before the next sentence", () => {
+  const { container } = render(
+    <MantineProvider>
+      <ApiText>{["The import failed: OSError: no such file", "Try again."]}</ApiText>
+    </MantineProvider>,
+  );
+  expect(container.textContent).toContain("OSError: no such file. Try again.");
+});

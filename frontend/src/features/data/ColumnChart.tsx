@@ -21,12 +21,14 @@ interface ColumnChartProps {
 export function ColumnChart({ columns, target }: ColumnChartProps) {
   const look = useLook();
   const [chosen, setChosen] = useState<string | null>(null);
-  const [kind, setKind] = useState<"values" | "lengths">("values");
+  const [kind, setKind] = useState<"values" | "lengths" | null>(null);
   const charted = columns.filter((column) => column.values.length || column.lengths);
   const column =
     charted.find((one) => one.name === chosen) ?? charted.find((one) => one.name === target) ?? charted[0];
   const lengths = column?.lengths;
-  const shows = kind === "lengths" && lengths ? "lengths" : column?.values.length ? "values" : "lengths";
+  // The most frequent of many different texts say nothing.
+  const wanted = kind ?? (column && column.distinct > mostBars ? "lengths" : "values");
+  const shows = wanted === "lengths" && lengths ? "lengths" : column?.values.length ? "values" : "lengths";
   const figure = useMemo(() => {
     if (!column) return null;
     if (shows === "lengths")
@@ -43,6 +45,7 @@ export function ColumnChart({ columns, target }: ColumnChartProps) {
           {column?.values.length && lengths ? (
             <SegmentedControl
               size="xs"
+              aria-label="What the chart shows"
               value={shows}
               onChange={(next) => setKind(next as "values" | "lengths")}
               data={[

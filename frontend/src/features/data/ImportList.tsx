@@ -65,7 +65,7 @@ function ImportCard({ upload }: { upload: DataUpload }) {
       >
         <Stack gap="xs" align="flex-start">
           <Text size="sm">
-            <ApiText>{upload.message ?? ""}</ApiText> <ApiText>{upload.next_step ?? ""}</ApiText>
+            <ApiText>{[upload.message, upload.next_step]}</ApiText>
           </Text>
           {isEditing ? (
             <ReadOptionsForm
