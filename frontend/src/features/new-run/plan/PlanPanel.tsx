@@ -71,7 +71,7 @@ export function PlanPanel({
       title="Plan"
       actions={isChecking ? <Loader size={16} role="status" aria-label="Checking" /> : undefined}
     >
-      <Stack gap="sm" style={{ opacity: problems || waits ? 0.55 : 1 }}>
+      <Stack gap="sm" style={{ opacity: plan && (problems || waits) ? 0.55 : 1 }}>
         <dl className="plan-facts numbers">
           {facts.map(([label, value]) => (
             <div key={label}>
