@@ -100,14 +100,22 @@ export function PlanPanel({
           )}
         </div>
       </Stack>
-      <Stack gap="sm" mt="sm">
-        {plan?.warnings.map((warning) => (
-          <Alert key={warning} color="yellow" variant="light" icon={<IconAlertTriangle size={18} />} py="xs">
-            {warning}
-          </Alert>
-        ))}
-      </Stack>
       <Stack gap="sm" mt="sm" className="plan-launch">
+        {plan?.warnings.length ? (
+          <Stack gap="xs" className="plan-warnings">
+            {plan.warnings.map((warning) => (
+              <Alert
+                key={warning}
+                color="yellow"
+                variant="light"
+                icon={<IconAlertTriangle size={18} />}
+                py="xs"
+              >
+                {warning}
+              </Alert>
+            ))}
+          </Stack>
+        ) : null}
         {problems ? (
           <Text size="sm" c="red" role="status">
             {problems === 1
