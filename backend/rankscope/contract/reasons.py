@@ -25,6 +25,12 @@ REASONS: Mapping[str, str] = {
     "error": "error",
 }
 
+
+def reason_title(reason: str | None) -> str | None:
+    """The text of a reason; one of an older version, which is not listed, in its words."""
+    return None if reason is None else REASONS.get(reason, reason.replace("_", " "))
+
+
 OUT_OF_MEMORY = frozenset({"out_of_memory", "out_of_gpu_memory"})
 
 UNCHANGED_WOULD_FAIL = frozenset(

@@ -2394,8 +2394,16 @@ export interface components {
             ended_at: number | null;
             /** Number */
             number: number;
-            /** Outcome */
+            /**
+             * Outcome
+             * @description `done`, or the reason of the end; see contract.reasons.
+             */
             outcome: string | null;
+            /**
+             * Outcome Title
+             * @description The outcome as text.
+             */
+            outcome_title: string | null;
             /** Start Step */
             start_step: number | null;
             /** Started At */

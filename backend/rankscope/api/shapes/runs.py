@@ -98,6 +98,9 @@ class AttemptShape(Shape):
     ended_at: float | None
     start_step: int | None
     outcome: str | None
+    """`done`, or the reason of the end; see contract.reasons."""
+    outcome_title: str | None
+    """The outcome as text."""
 
 
 class PendingSteerRequest(Shape):

@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from rankscope.api.shapes.run_table import FieldShape, RowHeadline, TableRow
 from rankscope.api.shapes.views import eta_s
-from rankscope.contract.reasons import REASONS
+from rankscope.contract.reasons import reason_title
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.tables import Run
 from rankscope.contract.tasks import TASKS
@@ -73,7 +73,7 @@ def _row(run: Run, now: float) -> dict[str, Any]:
         "status": run.status,
         "phase": None if run.phase is None else Phase(run.phase),
         "attempt": run.attempt,
-        "reason": None if run.reason is None else REASONS.get(run.reason, run.reason.replace("_", " ")),
+        "reason": reason_title(run.reason),
         "trouble": run.message[:_LONGEST_MESSAGE] if has_trouble and run.message else None,
         "step": run.step,
         "total_steps": run.total_steps,

@@ -14,7 +14,7 @@ from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig
 from rankscope.contract.parts import STORED
-from rankscope.contract.reasons import REASONS
+from rankscope.contract.reasons import reason_title
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.contract.tasks import TASKS
@@ -113,7 +113,9 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
             "last_seq": run.last_seq,
             "lease_expires_at": run.lease_expires_at,
             "attempts": [
-                AttemptShape.model_validate(attempt.model_dump(exclude={"run_id"}))
+                AttemptShape.model_validate(
+                    attempt.model_dump(exclude={"run_id"}) | {"outcome_title": reason_title(attempt.outcome)}
+                )
                 for attempt in runs.attempts_of(session, run.id, most=_MAX_ATTEMPTS)
             ],
             "modules": modules,
@@ -202,7 +204,7 @@ def _summary_fields(run: Run, now: float, queue_position: int | None, tags: list
         "headline": headline(run),
         "queue_position": queue_position,
         "eta_s": eta_s(run, now),
-        "reason_title": None if run.reason is None else REASONS.get(run.reason, run.reason.replace("_", " ")),
+        "reason_title": reason_title(run.reason),
         "mean_rank": run.live / run.n_modules if run.live is not None and run.n_modules else None,
     }
 

@@ -1,4 +1,4 @@
-import { SegmentedControl, Select, Text } from "@mantine/core";
+import { Group, SegmentedControl, Select, Text } from "@mantine/core";
 import { useMemo, useState } from "react";
 import type { DataProfile } from "@/api/types";
 import { histogramFigure, namedBarsFigure } from "@/charts/figures/bars";
@@ -41,7 +41,7 @@ export function ColumnChart({ columns, target }: ColumnChartProps) {
     <Panel
       title={shows === "lengths" ? "Lengths of texts" : "Values"}
       actions={
-        <>
+        <Group gap="xs">
           {column?.values.length && lengths ? (
             <SegmentedControl
               size="xs"
@@ -63,7 +63,7 @@ export function ColumnChart({ columns, target }: ColumnChartProps) {
             onChange={setChosen}
             allowDeselect={false}
           />
-        </>
+        </Group>
       }
     >
       {figure && column ? (

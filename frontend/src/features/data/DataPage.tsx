@@ -27,9 +27,6 @@ export function DataPage() {
           Data
         </Title>
         <DropZone datasetId={null}>Drop files here to import them as data sets</DropZone>
-        <HubData />
-        <FolderData />
-        <PackageData />
         <ImportList />
         {datasets.data ? (
           items.length ? (
@@ -44,6 +41,9 @@ export function DataPage() {
         ) : (
           <Skeleton height={240} aria-label="Loading" />
         )}
+        <HubData />
+        <FolderData />
+        <PackageData />
       </Stack>
     </Container>
   );

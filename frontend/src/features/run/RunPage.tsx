@@ -11,6 +11,7 @@ import { useLiveRun } from "@/features/run/live/use-live-run";
 import { RanksTab } from "@/features/run/ranks/RanksTab";
 import { AlertBar } from "./AlertBar";
 import { RunHeader } from "./RunHeader";
+import { TabList } from "./TabList";
 import "./run.css";
 
 // Tabs are loaded when they are first opened, except for the ranks, which are shown first.
@@ -107,13 +108,7 @@ function RunView({ id }: { id: string }) {
           }
           keepMounted={false}
         >
-          <Tabs.List mb="md">
-            {tabs.map(([name, title]) => (
-              <Tabs.Tab key={name} value={name}>
-                {title}
-              </Tabs.Tab>
-            ))}
-          </Tabs.List>
+          <TabList tabs={tabs} active={tab} />
           <Suspense fallback={<Skeleton height={420} />}>
             <Tabs.Panel value="ranks">
               <RanksTab run={run} live={live} status={status} />

@@ -72,6 +72,9 @@ def test_out_of_memory_is_retried_with_half_the_batch_in_one_call(
     )
     failed = api.get(f"/api/v1/runs/{run_id}").json()
     assert (failed["reason_title"], failed["cause"]) == ("out of GPU memory", "OutOfMemoryError: x")
+    assert [(one["outcome"], one["outcome_title"]) for one in failed["attempts"]] == [
+        ("out_of_gpu_memory", "out of GPU memory")
+    ]
     remedy = failed["remedy"]
     assert (remedy["action"], remedy["label"]) == ("retry", "Retry with batch 6 and accumulation 2")
     before = len(api.get(f"/api/v1/runs/{run_id}/events").json()["items"])

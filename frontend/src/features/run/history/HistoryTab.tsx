@@ -89,7 +89,7 @@ export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
           <TimelinePanel {...timeline} />
           <TreePanel id={run.id} />
           <Panel title="Attempts" note="Each time a run is resumed or retried, a new attempt starts.">
-            <Table.ScrollContainer minWidth={360}>
+            <Table.ScrollContainer minWidth={360} type="native" tabIndex={0}>
               <Table>
                 <Table.Thead>
                   <Table.Tr>
@@ -109,7 +109,7 @@ export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
                       <Table.Td ta="right" className="numbers">
                         {attempt.start_step ?? missing}
                       </Table.Td>
-                      <Table.Td>{attempt.outcome ?? missing}</Table.Td>
+                      <Table.Td>{attempt.outcome_title ?? missing}</Table.Td>
                     </Table.Tr>
                   ))}
                 </Table.Tbody>

@@ -58,7 +58,7 @@ export default function LogTab({ run, status }: { run: RunDetail; status: RunSta
           {run.attempts.length > 1 ? (
             <Select
               size="xs"
-              w={130}
+              w={150}
               aria-label="Attempt"
               value={attempt === null ? "" : String(attempt)}
               onChange={(next) => {

@@ -19,6 +19,9 @@ export function BaseAnswer({ run, inputs }: { run: RunDetail; inputs: Input }) {
       <Button
         size="compact-xs"
         variant="subtle"
+        mx={-7}
+        h="auto"
+        styles={{ label: { whiteSpace: "normal", textAlign: "left" } }}
         onClick={() => {
           open();
           if (!item && !isBusy) ask.mutate([inputs]);

@@ -37,7 +37,7 @@ export function RowsPanel(props: RowsPanelProps) {
       title="Evaluation rows"
       note={`By loss, at step ${count(summary.step)}.${isPartial ? ` The first ${count(summary.kept_rows)} of ${count(summary.rows)} rows were kept.` : ""}`}
       actions={
-        <>
+        <Group gap="md">
           <Switch
             size="xs"
             label="Base model"
@@ -54,7 +54,7 @@ export function RowsPanel(props: RowsPanelProps) {
               { value: "best", label: "Best first" },
             ]}
           />
-        </>
+        </Group>
       }
     >
       {hasBase && base.error ? <ErrorState error={base.error} onRetry={base.askAgain} /> : null}
