@@ -42,7 +42,7 @@ test("a measurement shows what it was based on, next to earlier runs", () => {
   );
   const { rerender } = render(show(0));
   expect(screen.getByTestId("preflight").textContent).toContain(
-    "About 4 min without evaluations, 250 ms a step (12 steps measured on CPU (a CPU), peak 1.2 GB)",
+    "About 4 min without evaluations, 250 ms per step (12 steps measured on CPU (a CPU), peak 1.2 GB)",
   );
   rerender(show(2));
   expect(screen.getByTestId("preflight").textContent).toContain(
