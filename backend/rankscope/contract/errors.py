@@ -117,7 +117,7 @@ class TooLarge(RankScopeError):
 
 class WrongMediaType(RankScopeError):
     status = 415
-    title = "The body must be JSON"
+    title = "The body has the wrong type"
 
 
 class TooManyAttempts(RankScopeError):
