@@ -171,7 +171,9 @@ def _results(design: Design, answer: Answer) -> str:
             f"<td class='n'>{kept}</td><td>{seeds}</td>"
         )
     rows = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<div class='wide'><table>{rows}</table></div><p class='small'>† The trial collapsed.</p>"
+    has_collapsed = any(one.collapse for cell in answer.cells for one in cell.values)
+    note = "<p class='small'>† The trial collapsed.</p>" if has_collapsed else ""
+    return f"<div class='wide'><table>{rows}</table></div>{note}"
 
 
 def _agreements(answer: Answer) -> list[str]:

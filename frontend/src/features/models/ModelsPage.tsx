@@ -90,8 +90,8 @@ function Losses({ model }: { model: ModelInfo }) {
       </span>
       {model.n_runs ? (
         <span>
-          {plural(model.n_runs, "run")} used it. Curves, ranks and adapters stay, but the runs can't be
-          resumed, forked or tried any more.
+          {plural(model.n_runs, "run")} used it. Curves, ranks and adapters stay, but you can no longer
+          resume, fork or try {model.n_runs === 1 ? "this run" : "these runs"}.
         </span>
       ) : (
         <span>No run used it.</span>
