@@ -34,7 +34,6 @@ COLUMNS = [
     "live",
     "metrics.eval_accuracy.best",
     "metrics.eval_loss.last",
-    "metrics.eval_accuracy.at_10",
 ]
 SORTS = [
     "-created",
