@@ -16,7 +16,8 @@ _RUNS = ("first", "second")
 def measure_starts(rows: Rows, stack: Stack, api: httpx.Client, config: dict[str, Any], n_rows: int) -> None:
     """From the child's start until its first step is recorded. The worker is running, and the split is counted.
 
-    If the installation has the tokens from an earlier call, only the later start is measured.
+    The first start of a worker also waits for its imports, as does one after ten minutes without a start. If the
+    installation has the tokens from an earlier call, both starts take them from the cache.
     """
     short = {"max_steps": 2, "max_length": 64, "batch_size": 8}
     config = config | {
@@ -26,13 +27,18 @@ def measure_starts(rows: Rows, stack: Stack, api: httpx.Client, config: dict[str
     }
     times, loads = {}, {}
     tokens_folder = stack.settings.data_dir / "tokens"
-    for name in _RUNS[1:] if tokens_folder.is_dir() else _RUNS:
+    first = "from the cache, with the worker's imports" if tokens_folder.is_dir() else "tokenizing"
+    for name in _RUNS:
         loads[name] = os.getloadavg()[0]
         times[name] = _seconds_to_first_step(api, config)
     tokens = sum(path.stat().st_size for path in tokens_folder.glob("*/*")) / 1e6
     size = f"{n_rows:,} rows, {tokens:,.0f} MB of tokens"
-    if "first" in times:
-        rows.tell("child: start to first step, tokenizing", times["first"], "s", size)
+    rows.tell(
+        f"child: start to first step, {first}",
+        times["first"],
+        "s",
+        f"{size}; load of the machine: {loads['first']:.1f}",
+    )
     against = f"{size}; load of the machine before: {loads['second']:.1f}"
     rows.at_most("child: start to first step, the second time", times["second"], _LIMIT_S, "s", against)
 
