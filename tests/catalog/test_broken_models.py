@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -24,6 +24,7 @@ from rankscope.settings import Settings
 from tests.model_folders import CONFIG, DAMAGES, SHAPES, WORDS, make_folder, weights
 from tests.stack import TOKEN
 from tests.tiny import make_reviews
+from tests.wide import wide
 
 
 @pytest.fixture
@@ -267,32 +268,37 @@ _contents = st.sampled_from(sorted(_FILES)).flatmap(
 )
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    files=st.lists(_contents, min_size=1, max_size=3),
-    name=st.text(alphabet=string.printable.replace("/", "") + "\xe9\u202e", min_size=1, max_size=20),
-)
+@pytest.mark.parametrize("examples", [50, *wide(150)])
 def test_any_bytes_in_any_file_leave_the_list_and_the_good_model(
-    installation: tuple[Path, TestClient], files: list[tuple[str, bytes]], name: str
+    installation: tuple[Path, TestClient], examples: int
 ) -> None:
     models_dir, api = installation
-    with tempfile.TemporaryDirectory(dir=models_dir, prefix="bad") as bad:
-        for file, content in {**_FILES, **dict(files)}.items():
-            (Path(bad) / file).write_bytes(content)
-        odd = models_dir / f"x{name}"
-        odd.symlink_to(bad)
-        try:
-            listed = api.get("/api/v1/models")
-            assert listed.status_code == 200
-            items = listed.json()["items"]
-            assert all(bool(item["problem"]) == bool(item["next_step"]) for item in items)
-            assert len({item["id"] for item in items}) == len(items)
-            for item in items:
-                verdict = api.post("/api/v1/runs/validate", json=run_with(item["id"]))
-                assert verdict.status_code == 200
-                assert bool(verdict.json()["problems"]) == bool(item["problem"])
-        finally:
-            odd.unlink()
+
+    @hypothesis_settings(max_examples=examples, deadline=None)
+    @given(
+        files=st.lists(_contents, min_size=1, max_size=3),
+        name=st.text(alphabet=string.printable.replace("/", "") + "\xe9\u202e", min_size=1, max_size=20),
+    )
+    def check(files: list[tuple[str, bytes]], name: str) -> None:
+        with tempfile.TemporaryDirectory(dir=models_dir, prefix="bad") as bad:
+            for file, content in {**_FILES, **dict(files)}.items():
+                (Path(bad) / file).write_bytes(content)
+            odd = models_dir / f"x{name}"
+            odd.symlink_to(bad)
+            try:
+                listed = api.get("/api/v1/models")
+                assert listed.status_code == 200
+                items = listed.json()["items"]
+                assert all(bool(item["problem"]) == bool(item["next_step"]) for item in items)
+                assert len({item["id"] for item in items}) == len(items)
+                for item in items:
+                    verdict = api.post("/api/v1/runs/validate", json=run_with(item["id"]))
+                    assert verdict.status_code == 200
+                    assert bool(verdict.json()["problems"]) == bool(item["problem"])
+            finally:
+                odd.unlink()
+
+    check()
 
 
 def test_catalogue_without_a_models_folder_has_only_the_demo(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ a warning or an error; findings of severity info are allowed.
 
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from rankscope_worker.child.checkpoint import find_newest
 from rankscope_worker.child.training import Outcome, run_training
-from tests.wide import each_once, narrowed
+from tests.wide import narrowed, wide
 from tests.worker.health_now import findings
 
 Plan = Callable[..., RunPlan]
@@ -210,7 +211,22 @@ STEERED: dict[str, tuple[tuple[Any, ...], ...]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "schedule"), each_once(STEERED, ["slow_first", "fast_first"]))
+STEERED_USUAL = [
+    ("held for a while", "slow_first"),
+    ("a higher target, then a lower one", "fast_first"),
+    ("frozen before the first pruning", "slow_first"),
+    ("held, then frozen", "fast_first"),
+    ("too late", "slow_first"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [
+        *STEERED_USUAL,
+        *wide(*(case for case in product(STEERED, ("slow_first", "fast_first")) if case not in STEERED_USUAL)),
+    ],
+)
 def test_steering_raises_no_alarm_while_the_budget_can_be_met(
     watch: Watch, plan: Plan, name: str, schedule: str
 ) -> None:
@@ -226,7 +242,12 @@ def test_steering_raises_no_alarm_while_the_budget_can_be_met(
 ACTS: dict[str, tuple[Any, ...]] = {"plain": (), "frozen": ((2, "freeze"),), "target": ((4, "target", 3),)}
 
 
-@pytest.mark.parametrize(("stop_at", "acts"), each_once([2, 4, 7, 10, 13], list(ACTS)))
+STOPS = [(2, "plain"), (7, "target"), (13, "frozen")]
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "acts"), [*STOPS, *wide(*(stop for stop in product((2, 4, 7, 10, 13), ACTS) if stop not in STOPS))]
+)
 def test_a_run_that_is_stopped_and_resumed_raises_no_alarm(watch: Watch, plan: Plan, stop_at: int, acts: str) -> None:
     run = watch(steered(plan("dynamic_rank", {"prune_interval": 3, "schedule": "fast_first"}), *ACTS[acts]))
     assert run.attempt(stop_at).kind == "stopped"

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as some
 from sqlalchemy import Engine, delete, update
@@ -21,6 +21,7 @@ from rankscope.store.history.metric_rows import store_metrics
 from rankscope.store.listing import run_list
 from rankscope.store.listing.run_list import Filter, Page
 from tests.backend.store_setup import claim, queued_run
+from tests.wide import wide
 
 SORTS = (
     "created",
@@ -169,36 +170,38 @@ def walk(engine: Engine, sort: str, limit: int) -> Iterator[list[str]]:
             return
 
 
-@given(
-    before=some.lists(rows, min_size=1, max_size=12),
-    meanwhile=some.lists(rows | some.just("delete"), max_size=6),
-    sort=some.sampled_from([*SORTS, *(f"-{name}" for name in SORTS)]),
-    limit=some.integers(1, 5),
-)
-@limits(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_pages_show_every_remaining_run_exactly_once_while_others_change(
-    engine: Engine, before: list[dict[str, Any]], meanwhile: list[Any], sort: str, limit: int
-) -> None:
-    with writing(engine) as session:
-        session.execute(delete(Run))
-    stays = [store(engine, values) for values in before]
-    whole = ids(engine, sort=sort)
-    assert sorted(whole) == sorted(stays)
-    events = iter(meanwhile)
-    shown: list[str] = []
-    for page in walk(engine, sort, limit):
-        shown += page
-        match next(events, None):
-            case "delete":
-                gone = stays.pop()
-                if not stays:
-                    return
-                with writing(engine) as session:
-                    session.execute(delete(Run).where(col(Run.id) == gone))
-            case dict() as values:
-                store(engine, values)
-    assert len(shown) == len(set(shown))
-    assert [run_id for run_id in shown if run_id in stays] == [run_id for run_id in whole if run_id in stays]
+@pytest.mark.parametrize(("database_kind", "examples"), [("sqlite", 60), ("postgresql", 12), *wide(("postgresql", 60))])
+def test_pages_show_every_remaining_run_exactly_once_while_others_change(engine: Engine, examples: int) -> None:
+    @given(
+        before=some.lists(rows, min_size=1, max_size=12),
+        meanwhile=some.lists(rows | some.just("delete"), max_size=6),
+        sort=some.sampled_from([*SORTS, *(f"-{name}" for name in SORTS)]),
+        limit=some.integers(1, 5),
+    )
+    @limits(max_examples=examples, deadline=None)
+    def check(before: list[dict[str, Any]], meanwhile: list[Any], sort: str, limit: int) -> None:
+        with writing(engine) as session:
+            session.execute(delete(Run))
+        stays = [store(engine, values) for values in before]
+        whole = ids(engine, sort=sort)
+        assert sorted(whole) == sorted(stays)
+        events = iter(meanwhile)
+        shown: list[str] = []
+        for page in walk(engine, sort, limit):
+            shown += page
+            match next(events, None):
+                case "delete":
+                    gone = stays.pop()
+                    if not stays:
+                        return
+                    with writing(engine) as session:
+                        session.execute(delete(Run).where(col(Run.id) == gone))
+                case dict() as values:
+                    store(engine, values)
+        assert len(shown) == len(set(shown))
+        assert [run_id for run_id in shown if run_id in stays] == [run_id for run_id in whole if run_id in stays]
+
+    check()
 
 
 def test_runs_without_a_value_come_last_in_both_directions(engine: Engine) -> None:
