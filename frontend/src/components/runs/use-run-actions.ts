@@ -37,8 +37,8 @@ export function useRunActions() {
   const requeue = useMutation({
     mutationFn: (runs: Named[]) =>
       each(runs, (run) => unwrap(http.POST("/api/v1/runs/{run_id}/resume", path(run.id)))),
-    onSuccess: (_, runs) => notify(`${several(runs)}: back in the queue.`),
-    onError: (error) => notifyError("Could not undo", error),
+    onSuccess: (_, runs) => notify(`${several(runs)}: at the end of the queue.`),
+    onError: (error) => notifyError("Could not put back into the queue", error),
     onSettled: (_, __, runs) => refresh(runs),
   });
   const stop = useMutation({
@@ -50,12 +50,16 @@ export function useRunActions() {
       const queued = runs.filter((run) => run.status === "queued");
       const stopping = runs.length - queued.length;
       if (stopping === 0) {
-        notifyWithUndo(`${several(queued)}: removed from the queue.`, () => requeue.mutate(queued));
+        notifyWithUndo(
+          `${several(queued)}: removed from the queue.`,
+          () => requeue.mutate(queued),
+          "Requeue",
+        );
         return;
       }
       const text = save ? `${several(runs)}: saving, then stopping.` : `${several(runs)}: stopping.`;
       if (queued.length === 0) notify(text);
-      else notifyWithUndo(text, () => requeue.mutate(queued), `Requeue ${queued.length}`);
+      else notifyWithUndo(text, () => requeue.mutate(queued), `Requeue the ${queued.length} queued`);
     },
     onError: (error) => notifyError("Could not stop", error),
     onSettled: (_, __, { runs }) => refresh(runs),
