@@ -12,10 +12,14 @@ import { FolderData } from "./FolderData";
 import { HubData } from "./HubData";
 import { ImportList } from "./ImportList";
 import { PackageData } from "./PackageData";
+import { importsQuery } from "./queries";
 
 export function DataPage() {
   useTitle("Data");
   const datasets = useQuery(datasetsQuery);
+  const imports = useQuery(importsQuery);
+  // Shown together, so that nothing moves.
+  const isLoading = datasets.isPending || imports.isPending;
   // Older versions are on the page of their data set.
   const items = (datasets.data ?? []).filter(
     (one) => !one.id.startsWith("imported:") || one.short_id !== null || one.problem !== null,
@@ -27,23 +31,25 @@ export function DataPage() {
           Data
         </Title>
         <DropZone datasetId={null}>Drop files here to import them as data sets</DropZone>
-        <ImportList />
-        {datasets.data ? (
-          items.length ? (
-            <DatasetTable items={items} />
-          ) : (
-            <EmptyState title="No data sets yet">
-              Drop a file with texts and labels above, for example a CSV file whose first line is text,label.
-            </EmptyState>
-          )
-        ) : datasets.error ? (
-          <ErrorState error={datasets.error} onRetry={() => void datasets.refetch()} />
-        ) : (
+        {isLoading ? null : <ImportList />}
+        {isLoading ? (
           <Skeleton height={240} aria-label="Loading" />
+        ) : datasets.error && !datasets.data ? (
+          <ErrorState error={datasets.error} onRetry={() => void datasets.refetch()} />
+        ) : items.length ? (
+          <DatasetTable items={items} />
+        ) : (
+          <EmptyState title="No data sets yet">
+            Drop a file with texts and labels above, for example a CSV file whose first line is text,label.
+          </EmptyState>
         )}
-        <HubData />
-        <FolderData />
-        <PackageData />
+        {isLoading ? null : (
+          <>
+            <HubData />
+            <FolderData />
+            <PackageData />
+          </>
+        )}
       </Stack>
     </Container>
   );
