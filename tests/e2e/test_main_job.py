@@ -9,9 +9,8 @@ import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests.e2e.conftest import KEEPS_SCREENSHOTS, PATIENCE_MS, PATIENCE_S, SCREENSHOTS, Console
-from tests.faults.orders import hooked
 from tests.stack import TOKEN, Stack, wait_for
-from tests.tiny import make_reviews, make_tiny_bert
+from tests.tiny_stack import tiny_stack
 
 STEPS = 600
 LORA = {
@@ -24,17 +23,8 @@ LORA = {
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path / "data")
-    stack.environment |= hooked(tmp_path / "faults", pace_s=0.04)
-    make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=4)
-    make_reviews(stack.settings.datasets_dir / "reviews.csv")
-    try:
-        stack.start_valkey()
-        stack.start_api()
-        stack.start_worker()
+    with tiny_stack(tmp_path / "data", layers=4, pace_s=0.04) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 _PIXEL: FloatRect = {"x": 0, "y": 0, "width": 1, "height": 1}
