@@ -1,6 +1,7 @@
 import { Checkbox, NumberInput, SimpleGrid, Stack, TagsInput } from "@mantine/core";
 import { Panel } from "@/components/layout/Panel";
 import { DecimalInput } from "@/features/new-run/form/DecimalInput";
+import { below } from "@/features/new-run/form/FieldInput";
 import type { Asked } from "./request";
 
 interface QuestionPanelProps {
@@ -40,15 +41,6 @@ const controls = [
       "Separates the choice of components from the pruning itself. For methods that choose by a score.",
   },
 ];
-/** Descriptions below the inputs, so that inputs in a row are level. */
-const below = {
-  inputWrapperOrder: ["label", "input", "error", "description"] as (
-    | "label"
-    | "input"
-    | "error"
-    | "description"
-  )[],
-};
 export const everyControl = controls.map((one) => one.value);
 
 /** Budgets, seeds, margin, tuning and controls. */

@@ -23,6 +23,16 @@ export interface Option {
 /** Unmount a closed list of options; otherwise a label would name two elements, the input and its hidden list. */
 export const closedOptions = { keepMounted: false };
 
+/** Descriptions below the inputs, so that inputs in a row are level. */
+export const below = {
+  inputWrapperOrder: ["label", "input", "error", "description"] as (
+    | "label"
+    | "input"
+    | "error"
+    | "description"
+  )[],
+};
+
 /** A click selects the text of the chosen option, so that what is typed next searches all options. */
 export const searchable = {
   searchable: true,
@@ -47,12 +57,7 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
     description: field.description,
     error,
     className: isChanged ? "field field-changed" : "field",
-    inputWrapperOrder: ["label", "input", "error", "description"] as (
-      | "label"
-      | "input"
-      | "error"
-      | "description"
-    )[],
+    ...below,
     "data-field": field.path,
   };
   const list = { comboboxProps: closedOptions };

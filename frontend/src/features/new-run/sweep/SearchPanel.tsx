@@ -1,7 +1,7 @@
 import { NumberInput, Select, SimpleGrid, Stack, TagsInput, TextInput } from "@mantine/core";
 import { Panel } from "@/components/layout/Panel";
 import { DecimalInput } from "@/features/new-run/form/DecimalInput";
-import { closedOptions } from "@/features/new-run/form/FieldInput";
+import { below, closedOptions } from "@/features/new-run/form/FieldInput";
 import { type AskedSweep, type SearchKind, searchOptions } from "./request";
 
 interface SearchPanelProps {
@@ -93,16 +93,6 @@ const ofLimits: Option[] = [
   },
   { path: "parallel", label: "Runs at once", description: "Queued or training.", placeholder: "automatic" },
 ];
-
-/** Descriptions below the inputs, so that inputs in a row are level. */
-const below = {
-  inputWrapperOrder: ["label", "input", "error", "description"] as (
-    | "label"
-    | "input"
-    | "error"
-    | "description"
-  )[],
-};
 
 /** How points are chosen, their seeds, and when the sweep and its runs end. */
 export function SearchPanel({ asked, onChange, problemOf }: SearchPanelProps) {
