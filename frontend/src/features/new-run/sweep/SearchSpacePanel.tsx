@@ -3,7 +3,7 @@ import { IconPlus, IconTrash } from "@tabler/icons-react";
 import { Panel } from "@/components/layout/Panel";
 import { DecimalInput } from "@/features/new-run/form/DecimalInput";
 import { closedOptions, searchable } from "@/features/new-run/form/FieldInput";
-import type { ParameterRow, SearchKind, SpaceKind } from "./request";
+import { isStillBlank, type ParameterRow, type SearchKind, type SpaceKind } from "./request";
 
 /** A field that can vary. */
 export interface Choice {
@@ -67,8 +67,9 @@ export function SearchSpacePanel({ rows, onChange, choices, kind, problemOf }: S
                 wrap="wrap"
                 role="group"
                 aria-label={`Parameter ${at + 1}`}
+                // Not for a complete row: the click that leaves it may be on Launch, which waits for a changed plan.
                 onBlur={({ currentTarget, relatedTarget }) => {
-                  if (row.isFresh && !currentTarget.contains(relatedTarget))
+                  if (isStillBlank(row) && !currentTarget.contains(relatedTarget))
                     change(row.key, { isFresh: false });
                 }}
               >

@@ -83,10 +83,10 @@ function spaceOf(row: ParameterRow, kind: SearchKind): Record<string, unknown> {
   };
 }
 
-/** Whether nothing has been entered into a row that was just added. */
+/** Whether a row that was just added still lacks values. */
 export const isStillBlank = (row: ParameterRow): boolean =>
   row.isFresh === true &&
-  (row.kind === "values" ? row.values.length === 0 : row.low === null && row.high === null);
+  (row.kind === "values" ? row.values.length === 0 : row.low === null || row.high === null);
 
 /** Lists are typed as JSON. */
 function parsed(text: string): unknown {
