@@ -322,3 +322,44 @@ def test_a_model_comes_from_the_hub_and_is_deleted_and_a_broken_one_says_why(sta
     page.get_by_role("dialog").get_by_role("button", name="Delete model").click()
     expect(tiny).to_have_count(0)
     assert not (stack.settings.models_dir / "team--tiny").exists()
+
+
+def test_a_sweep_is_planned_launched_ranked_extended_and_stopped(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.url}/?token={TOKEN}")
+    page.goto(f"{stack.url}/sweeps/new")
+    choose(page, "Model", "local:tiny-bert")
+    choose(page, "Data set", "local:reviews")
+    for label, value in {"Prune every": "1", "Steps": "4", "Batch size": "4", "Text length": "16"}.items():
+        page.get_by_label(label, exact=True).fill(value)
+    choose(page, "Kind", "Grid")
+    page.get_by_label("Number of values of parameter 1").fill("2")
+    page.get_by_role("button", name="Add a field").click()
+    # Nothing was entered yet, which is no error, but has to be done before the launch.
+    expect(page.get_by_text("Enter values for Mean kept rank (budget).")).to_be_visible()
+    expect(page.get_by_text("it needs at least 1 entry")).to_have_count(0)
+    expect(page.get_by_test_id("launch-sweep")).to_be_disabled()
+    values = page.get_by_role("combobox", name="Values of parameter 2")
+    values.fill("2")
+    values.press("Enter")
+    values.press("Escape")
+    expect(page.get_by_test_id("planned-size")).to_contain_text("2 points, 2 runs")
+    page.get_by_test_id("launch-sweep").click()
+
+    state = page.get_by_test_id("sweep-state")
+    expect(state).to_contain_text("All 2 trials have ended", timeout=PATIENCE_MS)
+    board = page.get_by_test_id("leaderboard").locator("[data-point]")
+    expect(board).to_have_count(2)
+    with stack.client() as client:
+        points = client.leaderboard(page.url.rsplit("/", 1)[-1])["items"]
+    for row, point in zip(board.all(), points, strict=True):
+        rate = point["values"]["training.learning_rate"]
+        expect(row.get_by_role("cell").nth(1)).to_have_text(f"{100 * point['mean']:.2f}")
+        expect(row.get_by_role("cell").nth(3)).to_have_text({1e-4: "1e-4", 0.03: "0.03"}[rate])
+
+    page.get_by_role("button", name="Extend").click()
+    page.get_by_label("Seeds to add").fill("5")
+    page.get_by_role("dialog").get_by_role("button", name="Extend").click()
+    expect(state).to_contain_text("of 12 trials have ended")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+    expect(state).to_contain_text("Stopped before all trials had ended.")
