@@ -34,6 +34,7 @@ setup: $(STAMPS)/dev $(PAGE)
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "RankScope needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # Python 3.11's takes twice as long
 
 # Plain pip, so that its configuration selects the CPU or the CUDA build of torch. Modules are compiled at their first
 # import: most of the 2 GB are never imported. Where the environment forbids Python to keep what it has compiled, each
@@ -51,6 +52,7 @@ $(STAMPS)/run: pyproject.toml requirements-demo.txt | $(BIN)/python
 $(STAMPS)/dev: pyproject.toml requirements-demo.txt | $(STAMPS)/node
 	$(PIP_INSTALL) --editable '.[worker,dev]'
 	$(PIP_INSTALL) --no-deps --requirement requirements-demo.txt
+	$(BIN)/python -c 'import rankscope_worker.child.training, sklearn.metrics'  # or several test processes compile them
 	touch $(STAMPS)/run $@
 
 # Node: the system's if it is new enough for Vite, otherwise from the wheel.

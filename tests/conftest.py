@@ -15,6 +15,7 @@ import psutil
 import psycopg
 import pytest
 import redis
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, make_url
 
 from rankscope.embedded import free_port
@@ -23,6 +24,9 @@ from rankscope.store.database.engine import create_engine
 from rankscope.store.database.schema import migrate
 from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, wait_for
+
+hypothesis_settings.register_profile("untimed", deadline=None)  # other work may use the cores
+hypothesis_settings.load_profile("untimed")
 
 
 @dataclass

@@ -149,7 +149,7 @@ values = some.recursive(
 
 
 @given(value=values)
-@limits(max_examples=150, deadline=None)
+@limits(max_examples=150)
 @example(value={"0E0": "1e5"})
 def test_yaml_and_json_are_read_back_unchanged(value: Any) -> None:
     assert parse(json.dumps(value), "x") == value
@@ -158,7 +158,7 @@ def test_yaml_and_json_are_read_back_unchanged(value: Any) -> None:
 
 
 @given(text=some.text(max_size=60) | some.text("[]{}:,-&*!'\"#|>%@`?\n\t <ab1.e+", max_size=60))
-@limits(max_examples=300, deadline=None)
+@limits(max_examples=300)
 def test_every_text_is_parsed_or_rejected_with_a_sentence(text: str) -> None:
     with contextlib.suppress(UnreadableText):
         json.dumps(parse(text, "x"), allow_nan=False, ensure_ascii=False).encode()

@@ -274,7 +274,7 @@ def test_any_bytes_in_any_file_leave_the_list_and_the_good_model(
 ) -> None:
     models_dir, api = installation
 
-    @hypothesis_settings(max_examples=examples, deadline=None)
+    @hypothesis_settings(max_examples=examples)
     @given(
         files=st.lists(_contents, min_size=1, max_size=3),
         name=st.text(alphabet=string.printable.replace("/", "") + "\xe9\u202e", min_size=1, max_size=20),

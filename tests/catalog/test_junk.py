@@ -142,7 +142,7 @@ def test_a_folder_full_of_junk_is_listed_with_reasons(catalog: Catalog) -> None:
         assert len(by_id) > 50
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(files=st.dictionaries(NAMES, contents(), max_size=6))
 def test_any_files_are_explained_and_affect_nothing_else(catalog: Catalog, files: dict[bytes, bytes]) -> None:
     with folder_of(catalog) as folder:
@@ -152,7 +152,7 @@ def test_any_files_are_explained_and_affect_nothing_else(catalog: Catalog, files
         check(catalog)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(name=st.sampled_from(["a.csv", "a.tsv", "a.jsonl"]), content=contents())
 def test_any_content_is_read_or_explained(catalog: Catalog, name: str, content: bytes) -> None:
     with folder_of(catalog) as folder:

@@ -79,7 +79,7 @@ def realised(config: RunConfig) -> list[tuple[int, int]]:
     ]
 )
 @given(steering=some.lists(acts, max_size=5).map(lambda found: sorted(found, key=lambda act: act.step)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_planned_curve_is_what_a_real_allocator_does(options: dict[str, Any], steering: list[Steering]) -> None:
     config = RunConfig.model_validate(
         {

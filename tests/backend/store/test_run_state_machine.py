@@ -304,7 +304,5 @@ def test_any_sequence_of_actions_keeps_the_state_machine_valid(engine: Engine, e
     machine = type("RunMachine", (RunMachine,), {"engine": engine})
     run_state_machine_as_test(
         machine,
-        settings=settings(
-            max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-        ),
+        settings=settings(max_examples=examples, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]),
     )

@@ -160,7 +160,7 @@ def test_the_scale_of_a_pruned_component_keeps_its_gradient() -> None:
     assert layer.c.grad.ne(0).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     target=st.integers(1, 4),
     more=st.integers(0, 4),

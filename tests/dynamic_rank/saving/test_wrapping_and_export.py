@@ -61,7 +61,7 @@ def fill(model: Any, seed: int, zero: float = 0.4, scale: float = 0.5) -> None:
                 parameter.add_(random_like(parameter, generator) * 0.1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 10_000),
     rank=st.integers(1, 5),

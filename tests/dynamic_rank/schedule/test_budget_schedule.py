@@ -27,7 +27,7 @@ def test_budget_follows_the_equation_at_every_step(kind: ScheduleShape) -> None:
     modules=st.integers(1, 300),
     total=st.integers(1, 1000),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_budget_and_prunings_follow_the_paper_for_every_config(
     target: int,
     more: int,

@@ -86,7 +86,7 @@ acts = some.builds(
     shape=some.sampled_from(["slow_first", "fast_first", "linear"]),
     phase=some.sampled_from(["window", "absolute"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_steered_curve_is_what_the_schedule_does_step_by_step(
     steering: list[Act], ends: tuple[int, int], interval: int, shape: ScheduleShape, phase: PruningPhase
 ) -> None:

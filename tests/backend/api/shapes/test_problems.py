@@ -174,7 +174,7 @@ def test_every_error_is_a_problem(api: httpx.Client, method: str, path: str, sta
         max_leaves=12,
     )
 )
-@limits(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@limits(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_json_makes_the_server_fail(api: httpx.Client, body: Any) -> None:
     answer = api.post("/api/v1/runs", content=json.dumps(body), headers=JSON)
     assert problem_of(answer, 422)["errors"][0]["field"]

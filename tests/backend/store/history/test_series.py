@@ -125,7 +125,6 @@ ON_EACH_DATABASE = pytest.mark.parametrize(
 )
 SETTINGS = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     phases=[Phase_.explicit, Phase_.reuse, Phase_.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -178,7 +178,7 @@ def test_pages_show_every_remaining_run_exactly_once_while_others_change(engine:
         sort=some.sampled_from([*SORTS, *(f"-{name}" for name in SORTS)]),
         limit=some.integers(1, 5),
     )
-    @limits(max_examples=examples, deadline=None)
+    @limits(max_examples=examples)
     def check(before: list[dict[str, Any]], meanwhile: list[Any], sort: str, limit: int) -> None:
         with writing(engine) as session:
             session.execute(delete(Run))

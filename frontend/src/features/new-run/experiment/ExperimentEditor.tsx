@@ -5,7 +5,7 @@ import { valueAt } from "@/api/config";
 import type { ConfigDraft } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
 import { useMethods } from "@/components/runs/methods";
-import { ConfigForm } from "@/features/new-run/form/ConfigForm";
+import { ConfigForm } from "@/features/new-run/ConfigForm";
 import { allPaths, sentenceOf } from "@/features/new-run/form/draft";
 import type { FormSection } from "@/features/new-run/form/schema";
 import { planProblems } from "@/features/new-run/trials/plan-problems";

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { http, unwrap } from "@/api/client";
 import { datasetsQuery } from "@/api/queries";
 import type { ConfigDraft } from "@/api/types";
-import { ConfigForm } from "@/features/new-run/form/ConfigForm";
+import { ConfigForm } from "@/features/new-run/ConfigForm";
 import { allPaths } from "@/features/new-run/form/draft";
 import type { FormField, FormSection } from "@/features/new-run/form/schema";
 import { useMethodSwitch } from "@/features/new-run/method/use-method-switch";

@@ -5,12 +5,12 @@ import { datasetsQuery } from "@/api/queries";
 import type { DataPlan } from "@/api/types";
 import { useMethod } from "@/components/runs/methods";
 import { tasksQuery } from "@/components/runs/tasks";
-import { ModuleField } from "@/features/new-run/modules/ModuleField";
-import { modelsQuery } from "@/features/new-run/queries";
-import { optionsFor } from "./options";
-import { SchemaForm, type SchemaFormProps } from "./SchemaForm";
-import type { FormSection } from "./schema";
-import { withBestByHeadline, withLikelyTask, withMetricsOf, withTask } from "./task";
+import { optionsFor } from "./form/options";
+import { SchemaForm, type SchemaFormProps } from "./form/SchemaForm";
+import type { FormSection } from "./form/schema";
+import { withBestByHeadline, withLikelyTask, withMetricsOf, withTask } from "./form/task";
+import { ModuleField } from "./modules/ModuleField";
+import { modelsQuery } from "./queries";
 
 interface ConfigFormProps extends Pick<SchemaFormProps, "draft" | "onDraft" | "errors" | "origin" | "below"> {
   /** Every section of a configuration. */
