@@ -19,7 +19,7 @@ from rankscope.api.document import complete
 from rankscope.api.guard.access import AccessTable
 from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
 from rankscope.api.guard.gate import Gate
-from rankscope.api.guard.repeated_keys import refuse_repeated_keys
+from rankscope.api.guard.object_keys import check_object_keys
 from rankscope.api.guard.sessions import Sessions
 from rankscope.api.page_build import PageBuild
 from rankscope.api.routes import (
@@ -193,7 +193,7 @@ def create_app(
         responses=problems.RESPONSES,
     )
     problems.install(app)
-    api = APIRouter(prefix=API, dependencies=[Depends(refuse_repeated_keys)])
+    api = APIRouter(prefix=API, dependencies=[Depends(check_object_keys)])
     routers = [*(module.router for module in _ROUTERS), *extra_routers]
     for router in routers:
         api.include_router(router)

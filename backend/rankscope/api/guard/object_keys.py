@@ -1,4 +1,4 @@
-"""Rejects a JSON body in which an object has the same key twice: parsers silently keep the last value."""
+"""Rejects a JSON body in which an object has a key twice, because parsers silently keep the last value, or too many keys."""
 
 import json
 from collections import Counter
@@ -8,14 +8,21 @@ from fastapi import Request
 
 from rankscope.contract.errors import BadInput, FieldProblem
 
+MOST_KEYS = 10_000
+"""Of an object. An error for each of 50,000 unknown fields would keep the server busy for a sixth of a second."""
 
-async def refuse_repeated_keys(request: Request) -> None:
-    """A dependency of every API route; BadInput names the key. FastAPI has parsed the body by then, so it is valid JSON."""
+
+async def check_object_keys(request: Request) -> None:
+    """A dependency of every API route; BadInput says which key. FastAPI has parsed the body by then, so it is valid JSON."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         return  # only the route may read the stream of an upload
     body = await request.body()
-    path = repeated_key(body) if body else None
+    try:
+        path = repeated_key(body) if body else None
+    except _TooManyKeys as error:
+        message = f"has an object with {error.number:,} fields; at most {MOST_KEYS:,} are accepted"
+        raise BadInput([FieldProblem("body", None, message, "Send fewer fields.")]) from None
     if path is not None:
         raise BadInput([FieldProblem(path, None, "appears more than once", "Send the field once.")])
 
@@ -26,11 +33,19 @@ class _Repeating(dict[str, object]):
     key: str
 
 
+class _TooManyKeys(Exception):
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def repeated_key(body: bytes) -> str | None:
-    """Returns the dotted path of the first repeated key, for example `config.training.max_steps`."""
+    """Returns the dotted path of the first repeated key, for example `config.training.max_steps`. Raises _TooManyKeys."""
     found: list[_Repeating] = []
 
     def as_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len(pairs) > MOST_KEYS:
+            raise _TooManyKeys(len(pairs))
         fields = dict(pairs)
         if len(fields) == len(pairs):
             return fields
