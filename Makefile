@@ -118,7 +118,7 @@ SPREAD := --dist loadfile --no-loadscope-reorder
 
 # Measures the built page too.
 test-python: $(STAMPS)/dev $(PAGE)
-	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 $(SPREAD)
+	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 3 $(SPREAD)
 
 # Every case of every test, including those marked `wide`, which `test` leaves out.
 test-all: export WIDE := yes
