@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 from rankscope.settings import ENV_PREFIX
 
@@ -74,6 +74,16 @@ Module = Literal["train", "job"]
 """What a child runs: a module of `rankscope_worker.child`."""
 
 
+class _Wanted(NamedTuple):
+    """A child to start, as in `Forks.start`."""
+
+    module: Module
+    arguments: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str]
+    output: int
+
+
 class Forks:
     """Starts children. Each worker has one instance, which is thread-safe."""
 
@@ -106,7 +116,7 @@ class Forks:
         this process ends.
         """
         if may_fork and self._is_possible:
-            fork = self._fork_in_turn(module, arguments, folder, environment, output, is_wanted)
+            fork = self._fork_in_turn(_Wanted(module, arguments, folder, environment, output), is_wanted)
             if fork is not None:
                 return fork
         if not is_wanted():
@@ -126,22 +136,14 @@ class Forks:
         with self._lock:
             self._end()
 
-    def _fork_in_turn(
-        self,
-        module: Module,
-        arguments: Sequence[str],
-        folder: Path,
-        environment: Mapping[str, str],
-        output: int,
-        is_wanted: Callable[[], bool],
-    ) -> Fork | None:
+    def _fork_in_turn(self, wanted: _Wanted, is_wanted: Callable[[], bool]) -> Fork | None:
         while not self._lock.acquire(timeout=_LOOK_EVERY_S):
             if not is_wanted():
                 return None
         try:
-            if not self._is_preloaded(environment, is_wanted):
+            if not self._is_preloaded(wanted.environment, is_wanted):
                 return None
-            return self._fork(module, arguments, folder, environment, output, is_wanted)
+            return self._fork(wanted, is_wanted)
         except (OSError, ValueError, KeyError) as error:
             _log.warning("The preloaded process does not respond; the child is started as a new process: %s", error)
             self._end()
@@ -173,26 +175,18 @@ class Forks:
             self._is_ready = True
         return True
 
-    def _fork(
-        self,
-        module: Module,
-        arguments: Sequence[str],
-        folder: Path,
-        environment: Mapping[str, str],
-        output: int,
-        is_wanted: Callable[[], bool],
-    ) -> Fork | None:
+    def _fork(self, wanted: _Wanted, is_wanted: Callable[[], bool]) -> Fork | None:
         assert self._socket is not None
         read, write = os.pipe()
         stdin = os.fdopen(write, "wb", buffering=0)
         try:
             request = {
-                "module": module,
-                "arguments": list(arguments),
-                "folder": str(folder),
-                "settings": _settings(environment),
+                "module": wanted.module,
+                "arguments": list(wanted.arguments),
+                "folder": str(wanted.folder),
+                "settings": _settings(wanted.environment),
             }
-            socket.send_fds(self._socket, [json.dumps(request).encode()], [read, output])
+            socket.send_fds(self._socket, [json.dumps(request).encode()], [read, wanted.output])
             answer = self._receive(_FORK_S, is_wanted)
             if answer is None:
                 self._end()  # otherwise the next start would read the response to this one
