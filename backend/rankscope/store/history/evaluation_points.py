@@ -29,7 +29,7 @@ def store_evaluations(session: Session, run_id: str, batch: Iterable[RunEvent]) 
 
 
 def replace_evaluations(session: Session, run_id: str, visible: Mapping[str, Points]) -> None:
-    """Stores these points in place of all that the run has. `visible`: by metric."""
+    """Replaces all points of the run with these. `visible`: by metric."""
     session.execute(delete(EvaluationPoint).where(col(EvaluationPoint.run_id) == run_id))
     _store(
         session,
