@@ -9418,6 +9418,7 @@ export interface operations {
                 a: string;
                 /** @description The second run. */
                 b: string;
+                /** @description Compare the runs at equal steps, progress or budget. */
                 align?: "step" | "progress" | "budget";
                 /** @description Maximum number of positions. */
                 frames?: number;
@@ -9455,6 +9456,7 @@ export interface operations {
                 runs: string[];
                 /** @description Metrics. */
                 names: string[];
+                /** @description What the curves are plotted against. */
                 axis?: "step" | "progress" | "time" | "live_parameters" | "rows" | "tokens";
                 /** @description seed: runs that differ only in their seed are one group, with mean and spread. */
                 group?: "run" | "seed";
@@ -10028,6 +10030,7 @@ export interface operations {
     preview_dataset: {
         parameters: {
             query?: {
+                /** @description Number of rows to show. */
                 rows?: number;
             };
             header?: never;
@@ -10061,7 +10064,9 @@ export interface operations {
     list_rows: {
         parameters: {
             query?: {
+                /** @description Rows to skip. */
                 offset?: number;
+                /** @description Maximum number of rows. */
                 limit?: number;
                 /** @description Column to filter by. */
                 column?: string | null;
@@ -10986,6 +10991,7 @@ export interface operations {
             query?: {
                 /** @description Field to sort by, for example `created` or `metrics.eval_loss.best`, with a leading - to reverse. Runs without a value come last. */
                 sort?: string;
+                /** @description Maximum number of runs on a page. */
                 limit?: number;
                 /** @description `next_cursor` of the previous page. */
                 cursor?: string | null;
@@ -11318,6 +11324,7 @@ export interface operations {
             query: {
                 /** @description Ids of up to 100 runs, repeated or separated by commas. */
                 runs: string[];
+                /** @description Metric of the curves. */
                 metric?: string;
             };
             header?: never;
@@ -11386,6 +11393,7 @@ export interface operations {
                 columns?: string[] | null;
                 /** @description Field to sort by, for example `created` or `metrics.eval_loss.best`, with a leading - to reverse. Runs without a value come last. */
                 sort?: string;
+                /** @description Maximum number of runs on a page. */
                 limit?: number;
                 /** @description `next_cursor` of the previous page. */
                 cursor?: string | null;
@@ -11731,6 +11739,7 @@ export interface operations {
             query?: {
                 /** @description Only events after this number. */
                 after?: number;
+                /** @description Maximum number of events. */
                 limit?: number;
                 /** @description Only these kinds. Default: all. */
                 kind?: ("status" | "phase" | "metrics" | "modules" | "ranks" | "prune" | "checkpoint" | "artifact" | "warning" | "steer" | "config")[] | null;
@@ -11987,6 +11996,7 @@ export interface operations {
                 q: string;
                 /** @description First byte. */
                 from?: number;
+                /** @description Maximum number of lines. */
                 limit?: number;
                 /** @description Default: the newest attempt that has one. */
                 attempt?: number | null;
@@ -12392,6 +12402,7 @@ export interface operations {
     get_ledger: {
         parameters: {
             query?: {
+                /** @description Only this module, by its index in the list of modules. */
                 module?: number | null;
             };
             header?: never;
@@ -12460,7 +12471,9 @@ export interface operations {
             query?: {
                 /** @description By loss: `worst` is the largest first. */
                 order?: "worst" | "best";
+                /** @description Rows to skip. */
                 offset?: number;
+                /** @description Maximum number of rows. */
                 limit?: number;
             };
             header?: never;
@@ -12565,7 +12578,9 @@ export interface operations {
             query?: {
                 /** @description The last evaluation, or the best one of the final ranks. */
                 at?: "final" | "best";
+                /** @description Rows to skip. */
                 offset?: number;
+                /** @description Maximum number of rows. */
                 limit?: number;
             };
             header?: never;
@@ -13140,7 +13155,9 @@ export interface operations {
     get_leaderboard: {
         parameters: {
             query?: {
+                /** @description Maximum number of points. */
                 limit?: number;
+                /** @description Points to skip. */
                 offset?: number;
             };
             header?: never;

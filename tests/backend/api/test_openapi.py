@@ -18,13 +18,16 @@ def test_committed_document_is_up_to_date() -> None:
     assert openapi.TARGET.read_text(encoding="utf-8") == openapi.text(), "run `python -m rankscope.openapi`"
 
 
-def test_every_operation_has_a_unique_name_a_description_and_problems() -> None:
+def test_every_operation_has_a_unique_name_descriptions_and_problems() -> None:
     document = json.loads(openapi.text())
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert max(Counter(operation["operationId"] for operation in operations).values()) == 1
     for operation in operations:
         assert operation["description"]
         assert list(operation["responses"]["default"]["content"]) == ["application/problem+json"]
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "query":
+                assert parameter.get("description"), f"{operation['operationId']}: {parameter['name']}"
 
 
 def test_examples_fit_their_schema() -> None:

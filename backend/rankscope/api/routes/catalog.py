@@ -72,7 +72,7 @@ def list_datasets(catalog: CatalogDep) -> DatasetList:
 def preview_dataset(
     dataset_id: Annotated[str, Path(min_length=1, max_length=200, examples=["rotten-tomatoes"])],
     catalog: CatalogDep,
-    rows: Annotated[int, Query(ge=1, le=100)] = 5,
+    rows: Annotated[int, Query(ge=1, le=100, description="Number of rows to show.")] = 5,
 ) -> DatasetPreview:
     """The first rows of a data set."""
     try:

@@ -84,7 +84,7 @@ def compare_series(
     engine: EngineDep,
     wanted: RunIds,
     names: Annotated[list[MetricName], Query(min_length=1, max_length=_MOST_METRICS, description="Metrics.")],
-    axis: CurveAxis = "step",
+    axis: Annotated[CurveAxis, Query(description="What the curves are plotted against.")] = "step",
     group: Grouping = "run",
     points: Annotated[int, Query(ge=10, le=5000, description="Approximate maximum number of points per curve.")] = 400,
     smooth: Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0 turns it off.")] = 0.0,
@@ -122,7 +122,7 @@ def compare_ranks(
     engine: EngineDep,
     a: Annotated[str, Query(pattern=RUN_ID.pattern, description="The first run.")],
     b: Annotated[str, Query(pattern=RUN_ID.pattern, description="The second run.")],
-    align: Alignment = "step",
+    align: Annotated[Alignment, Query(description="Compare the runs at equal steps, progress or budget.")] = "step",
     frames: Annotated[int, Query(ge=1, le=1000, description="Maximum number of positions.")] = 200,
 ) -> RankDifferenceShape:
     """The ranks of two runs at equal steps, progress or budget, and how similar the two allocations are."""

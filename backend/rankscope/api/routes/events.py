@@ -49,7 +49,7 @@ def list_events(
     run_id: RunId,
     engine: EngineDep,
     after: After = 0,
-    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    limit: Annotated[int, Query(ge=1, le=5000, description="Maximum number of events.")] = 1000,
     kinds: Annotated[
         list[EventKind] | None, Query(alias="kind", max_length=20, description="Only these kinds. Default: all.")
     ] = None,

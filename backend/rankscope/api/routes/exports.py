@@ -79,8 +79,8 @@ def get_row_values(
     engine: EngineDep,
     settings: SettingsDep,
     at: Annotated[RowValuesAt, Query(description="The last evaluation, or the best one of the final ranks.")] = "final",
-    offset: Annotated[int, Query(ge=0, le=100_000_000)] = 0,
-    limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
+    offset: Annotated[int, Query(ge=0, le=100_000_000, description="Rows to skip.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=100_000, description="Maximum number of rows.")] = 10_000,
 ) -> RowValuesPage:
     """Numbers of each evaluation row, such as whether it is right, to compare two runs row by row."""
     with reading(engine) as session:

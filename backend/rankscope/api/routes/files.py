@@ -63,8 +63,8 @@ def get_results(
     engine: EngineDep,
     settings: SettingsDep,
     order: Annotated[Order, Query(description="By loss: `worst` is the largest first.")] = "worst",
-    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    offset: Annotated[int, Query(ge=0, le=1_000_000, description="Rows to skip.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of rows.")] = 20,
 ) -> RunResults:
     """The predictions for the evaluation rows at the end, with the confusion matrix of a classification."""
     with reading(engine) as session:
@@ -122,7 +122,7 @@ def search_log(
     settings: SettingsDep,
     q: Annotated[str, Query(min_length=1, max_length=200, description="Plain text; case is ignored.")],
     start: Annotated[int, Query(alias="from", ge=0, le=2**53, description="First byte.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of lines.")] = 100,
     attempt: Attempt = None,
 ) -> LogMatches:
     """Lines of the log that contain a text; none until there is a log."""

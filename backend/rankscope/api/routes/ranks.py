@@ -134,7 +134,11 @@ def get_components(
 @router.get("/ledger")
 @needs("read")
 def get_ledger(
-    run_id: RunId, engine: EngineDep, module: Annotated[int | None, Query(ge=0, le=100_000)] = None
+    run_id: RunId,
+    engine: EngineDep,
+    module: Annotated[
+        int | None, Query(ge=0, le=100_000, description="Only this module, by its index in the list of modules.")
+    ] = None,
 ) -> Ledger:
     """One line per pruned or regrown component, in chronological order: the newest 10,000."""
     with reading(engine) as session:

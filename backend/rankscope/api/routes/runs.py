@@ -123,7 +123,7 @@ def list_runs(
     now: NowDep,
     filter: FilterDep,
     sort: Sort = "-created",
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    limit: Annotated[int, Query(ge=1, le=500, description="Maximum number of runs on a page.")] = 100,
     cursor: Annotated[str | None, Query(max_length=4000, description="`next_cursor` of the previous page.")] = None,
 ) -> RunPage:
     """One page of runs. It starts after the last run of the previous page, so runs launched in the meantime don't shift it."""

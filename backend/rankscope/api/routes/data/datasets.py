@@ -66,8 +66,8 @@ def get_dataset(dataset_id: DatasetId, catalog: CatalogDep, engine: EngineDep) -
 def list_rows(
     dataset_id: DatasetId,
     catalog: CatalogDep,
-    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows to skip.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=200, description="Maximum number of rows.")] = 50,
     column: Annotated[str | None, Query(max_length=1000, description="Column to filter by.")] = None,
     value: Annotated[
         str | None,

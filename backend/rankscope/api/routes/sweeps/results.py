@@ -67,8 +67,8 @@ def delete_sweep(sweep_id: SweepId, engine: EngineDep, doorbell: DoorbellDep, no
 def get_leaderboard(
     sweep_id: SweepId,
     engine: EngineDep,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0, le=1000)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of points.")] = 100,
+    offset: Annotated[int, Query(ge=0, le=1000, description="Points to skip.")] = 0,
 ) -> Leaderboard:
     """Points with mean, median, standard deviation, minimum and maximum over their seeds, the best first."""
     board = read_board(engine, sweep_id)

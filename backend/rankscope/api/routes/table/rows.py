@@ -36,7 +36,7 @@ def read_table(
     filter: FilterDep,
     columns: Columns = None,
     sort: Sort = "-created",
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    limit: Annotated[int, Query(ge=1, le=500, description="Maximum number of runs on a page.")] = 100,
     cursor: Annotated[str | None, Query(max_length=4000, description="`next_cursor` of the previous page.")] = None,
     baseline: Annotated[str | None, Query(pattern="^[a-z0-9]{1,16}$", description="A run to return as well.")] = None,
 ) -> RunTable:

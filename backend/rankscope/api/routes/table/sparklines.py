@@ -26,7 +26,7 @@ def read_run_sparklines(
     runs: Annotated[
         list[str], Query(max_length=_MOST, description="Ids of up to 100 runs, repeated or separated by commas.")
     ],
-    metric: Annotated[str, Query(min_length=1, max_length=100)] = "train_loss",
+    metric: Annotated[str, Query(min_length=1, max_length=100, description="Metric of the curves.")] = "train_loss",
 ) -> SparklineList:
     """The shape of one metric's curve of each run, in 20 levels. Runs without a curve, and unknown ids, are left out."""
     run_ids = list(dict.fromkeys(run_id for run_id in names_of(runs) if is_storable(run_id)))
