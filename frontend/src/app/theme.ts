@@ -41,6 +41,9 @@ export const theme = createTheme({
   cursorType: "pointer",
   components: {
     Button: { defaultProps: { size: "sm" } },
+    // An animated width is laid out and painted sixty times a second, all the time while a run trains.
+    Progress: { defaultProps: { transitionDuration: 0 } },
+    ProgressRoot: { defaultProps: { transitionDuration: 0 } },
     Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 250, multiline: true, maw: 320 } },
     Table: { defaultProps: { verticalSpacing: 6, horizontalSpacing: "sm" } },

@@ -1,5 +1,5 @@
 import { Button, Container, Skeleton, Stack, Tabs } from "@mantine/core";
-import { lazy, Suspense, useEffect } from "react";
+import { type ComponentType, lazy, memo, Suspense, useEffect } from "react";
 import { Link, useParams, useSearchParams } from "react-router";
 import { ApiError } from "@/api/client";
 import { loadPlotly } from "@/charts/plot/load-plotly";
@@ -14,16 +14,20 @@ import { RunHeader } from "./RunHeader";
 import { TabList } from "./TabList";
 import "./run.css";
 
+/** Rendered again only if its own data has changed, not with every event of the run. */
+const lazyTab = <P extends object>(load: () => Promise<{ default: ComponentType<P> }>) =>
+  memo(lazy(() => loadPart(load)));
+
 // Tabs are loaded when they are first opened, except for the ranks, which are shown first.
-const CurvesTab = lazy(() => loadPart(() => import("@/features/run/curves/CurvesTab")));
-const LogTab = lazy(() => loadPart(() => import("@/features/run/log/LogTab")));
-const HardwareTab = lazy(() => loadPart(() => import("@/features/run/curves/HardwareTab")));
-const HistoryTab = lazy(() => loadPart(() => import("@/features/run/history/HistoryTab")));
-const ConfigTab = lazy(() => loadPart(() => import("./ConfigTab")));
-const ExportTab = lazy(() => loadPart(() => import("@/features/run/outputs/ExportTab")));
-const ResultTab = lazy(() => loadPart(() => import("@/features/run/outputs/ResultTab")));
-const TryTab = lazy(() => loadPart(() => import("@/features/run/outputs/TryTab")));
-const NotesTab = lazy(() => loadPart(() => import("./NotesTab")));
+const CurvesTab = lazyTab(() => import("@/features/run/curves/CurvesTab"));
+const LogTab = lazyTab(() => import("@/features/run/log/LogTab"));
+const HardwareTab = lazyTab(() => import("@/features/run/curves/HardwareTab"));
+const HistoryTab = lazyTab(() => import("@/features/run/history/HistoryTab"));
+const ConfigTab = lazyTab(() => import("./ConfigTab"));
+const ExportTab = lazyTab(() => import("@/features/run/outputs/ExportTab"));
+const ResultTab = lazyTab(() => import("@/features/run/outputs/ResultTab"));
+const TryTab = lazyTab(() => import("@/features/run/outputs/TryTab"));
+const NotesTab = lazyTab(() => import("./NotesTab"));
 
 /** In the order of the tabs; the first is shown without `?tab=`. */
 const tabs = [

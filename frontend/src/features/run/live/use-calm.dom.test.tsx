@@ -7,7 +7,8 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 const pass = (ms: number) => act(() => void vi.advanceTimersByTime(ms));
 
-test("a value that changes four times a second is renewed once a second, with the newest", () => {
+/** What is shown of a value that changes four times a second and need not be newer than a second. */
+function shownValues(): number[] {
   const seen: number[] = [];
   const { rerender } = renderHook(
     ({ value }) => {
@@ -21,7 +22,17 @@ test("a value that changes four times a second is renewed once a second, with th
     pass(250);
   }
   pass(1000);
-  expect(seen).toEqual([0, 1, 4, 8, 12]);
+  return seen;
+}
+
+test("a value that changes four times a second is renewed once a second, with the newest", () => {
+  expect(shownValues()).toEqual([0, 1, 4, 8, 12]);
+});
+
+test("on a page that needs half a second to draw it, it is renewed every two seconds", () => {
+  window.requestIdleCallback = (done) => setTimeout(done, 500) as unknown as number; // which jsdom does not have
+  expect(shownValues()).toEqual([0, 1, 8, 12]);
+  Reflect.deleteProperty(window, "requestIdleCallback");
 });
 
 test("a value that need not rest is shown at once", () => {

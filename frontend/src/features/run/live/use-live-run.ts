@@ -4,6 +4,7 @@ import { isRefusal } from "@/api/client";
 import { type Connection, openEventStream } from "@/api/event-stream";
 import { healthQuery, runQuery, workersQuery } from "@/api/queries";
 import type { RunEvent } from "@/api/types";
+import { DrawingRest } from "./drawing-rest";
 import { fromHistory, reduceLive } from "./live-run";
 import { loadHistory } from "./load-history";
 import { MetricTail } from "./metric-tail";
@@ -11,6 +12,8 @@ import { loadTimeline, mergeTimeline } from "./timeline";
 
 /** Charts are drawn at most this often while events arrive; after a pause, as soon as a batch is complete. */
 const flushMs = 250;
+/** And on a slow machine at least this often. */
+const longestRestMs = 2000;
 const joinMs = 10;
 /** The run's row is read at most this often for changes of its numbers. */
 const rowMs = 30_000;
@@ -82,6 +85,7 @@ export function useLiveRun(id: string) {
     };
     listen();
     let flushedAt = Number.NEGATIVE_INFINITY;
+    const rest = new DrawingRest(longestRestMs);
     const flush = () => {
       timer = undefined;
       flushedAt = performance.now();
@@ -91,6 +95,7 @@ export function useLiveRun(id: string) {
       tail.push(events);
       keepUp(events);
       listen();
+      rest.measure();
     };
     const close = openEventStream(id, {
       lastSeq: () => lastSeq,
@@ -107,7 +112,7 @@ export function useLiveRun(id: string) {
         if (event.seq <= lastSeq) return;
         lastSeq = event.seq;
         waiting.push(event);
-        timer ??= setTimeout(flush, Math.max(joinMs, flushedAt + flushMs - performance.now()));
+        timer ??= setTimeout(flush, Math.max(joinMs, flushedAt + rest.atLeast(flushMs) - performance.now()));
       },
     });
     return () => {
