@@ -21,7 +21,7 @@ _STORE = {f"rankscope.store{room}" for room in ("", ".database", ".experiments",
 _CATALOG = {"rankscope.catalog", "rankscope.catalog.data", "rankscope.catalog.imported", "rankscope.catalog.models"}
 _READ_BY_WORKERS = {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.training_stack"}
 _OF_HOST_AND_CHILD = {
-    f"rankscope_worker.{name}" for name in ("database_retries", "exit_report", "nvml", "steer_requests")
+    f"rankscope_worker.{name}" for name in ("database_retries", "exit_report", "installation", "nvml", "steer_requests")
 }
 # Each room of dynamic_rank may import those before it.
 _RANK_LIBRARY = [

@@ -21,6 +21,8 @@ class ExitCode(IntEnum):
     nan_loss = 22
     disk_full = 23
     lease_lost = 30
+    other_code = 31
+    """RankScope was upgraded after the worker had started, so this process would run other code than the worker."""
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,8 @@ def _make_empty(session: Session, *, replace: bool, lease_s: float) -> None:
         raise StartupError(f"Run {owned[0]} is on a worker; stop all workers before you replace its database.")
     if session.connection().dialect.name == "postgresql":  # workers on other hosts may see another data folder
         for worker, _ in workers.list_workers(session):
-            if workers.state(worker, now=time.time(), lost_after_s=lease_s) == "online":
-                raise StartupError(f"Worker {worker.name!r} is online; stop all workers before you restore.")
+            if workers.state(worker, now=time.time(), lost_after_s=lease_s) in ("online", "outdated"):
+                raise StartupError(f"Worker {worker.name!r} is running; stop all workers before you restore.")
     session.execute(delete(tables.Job))
     for table in reversed(TABLES):
         session.execute(delete(table))

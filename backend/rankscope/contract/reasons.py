@@ -15,6 +15,7 @@ REASONS: Mapping[str, str] = {
     "child_stopped": "stopped by a signal",
     "worker_lost": "lost its worker",
     "worker_drained": "its worker was shut down",
+    "worker_outdated": "its worker runs code of an earlier installation",
     "nan_loss": "the loss is NaN",
     "bad_data": "the data can't be used",
     "missing_model": "the model can't be used",

@@ -5,7 +5,7 @@ Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations 
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, String, Text, false
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import UserDefinedType
@@ -319,6 +319,8 @@ class Worker(SQLModel, table=True):
     """Memory that its processes may use; null if it is unknown."""
     free_memory_bytes: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     is_draining: bool = False
+    is_outdated: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Whether RankScope was upgraded since the worker started. It takes no new runs and jobs until it is restarted."""
     stopped_at: float | None = None
 
 

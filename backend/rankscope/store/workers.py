@@ -18,7 +18,8 @@ class HostMemory(NamedTuple):
     """Including caches that the system frees for them."""
 
 
-WorkerState = Literal["online", "draining", "lost", "stopped"]
+WorkerState = Literal["online", "outdated", "draining", "lost", "stopped"]
+"""`outdated`: it runs code of an earlier installation, and takes no new runs and jobs."""
 
 
 def register(
@@ -56,6 +57,7 @@ def heartbeat(
     now: float,
     gpus: list[StoredGpu],
     is_draining: bool,
+    is_outdated: bool = False,
     memory: HostMemory | None = None,
 ) -> None:
     session.execute(
@@ -65,6 +67,7 @@ def heartbeat(
             heartbeat_at=now,
             gpus=gpus,
             is_draining=is_draining,
+            is_outdated=is_outdated,
             memory_bytes=memory.total_bytes if memory else None,
             free_memory_bytes=memory.free_bytes if memory else None,
         )
@@ -101,4 +104,6 @@ def state(worker: Worker, *, now: float, lost_after_s: float = 30.0) -> WorkerSt
         return "stopped"
     if now - worker.heartbeat_at > lost_after_s:
         return "lost"
-    return "draining" if worker.is_draining else "online"
+    if worker.is_draining:
+        return "draining"
+    return "outdated" if worker.is_outdated else "online"

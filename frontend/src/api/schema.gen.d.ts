@@ -9364,7 +9364,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "online" | "draining" | "lost" | "stopped";
+            status: "online" | "outdated" | "draining" | "lost" | "stopped";
             /** Version */
             version: string;
         };

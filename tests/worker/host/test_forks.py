@@ -15,7 +15,7 @@ import pytest
 from rankscope.embedded import free_port
 from rankscope.settings import Settings
 from rankscope_worker.exit_report import ExitCode
-from rankscope_worker.host.forks import Child, Fork, Forks, installed_code
+from rankscope_worker.host.forks import Child, Fork, Forks, imported_code
 from rankscope_worker.host.supervisor import child_environment
 from tests.stack import wait_for
 
@@ -118,11 +118,11 @@ def test_forks_are_children_of_the_worker_and_outlive_the_preloaded_process(fork
 
 
 def test_an_update_of_a_package_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = installed_code()
-    assert installed_code() == before
+    before = imported_code()
+    assert imported_code() == before
     (tmp_path / "torch-9.9.9.dist-info").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert installed_code() != before
+    assert imported_code() != before
 
 
 def test_a_job_that_needs_what_the_fork_has_hidden_continues_in_a_new_process(tmp_path: Path) -> None:

@@ -277,6 +277,24 @@ def test_a_draining_worker_returns_its_job(host: Host, submit: Callable[..., str
     assert (job.status, job.attempt, job.lease_expires_at) == (JobStatus.queued, 1, None)
 
 
+def test_after_an_upgrade_of_rankscope_a_job_waits_for_a_restarted_worker(
+    host: Host, submit: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """An upgrade between the claim and the start is noticed by the child, any other by the worker."""
+    job_id = submit()
+    with writing(host.engine) as session:
+        claim = jobs.claim_next(session, worker="w", kinds=["predict"], lease_s=30, now=time.time())
+    assert claim is not None
+    host.forks.installation.code = "earlier"
+    JobRunner(host)._run(claim)
+    job = read_job(host, job_id)
+    assert (job.status, job.attempt, job.error, job.result) == (JobStatus.queued, 1, None, None)
+    assert not JobRunner(host).run_next()
+    assert host.take_slot() is None
+    assert read_job(host, job_id).attempt == 1
+    assert len([line for line in caplog.messages if "earlier installation" in line]) == 1
+
+
 def test_a_job_is_done_once_and_there_is_nothing_to_do_without_one(
     host: Host, submit: Callable[..., str], quick_failure: None
 ) -> None:

@@ -24,6 +24,7 @@ from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.history import events
 from rankscope_worker.host import supervisor as module
+from rankscope_worker.host.forks import Forks
 from rankscope_worker.host.memory import host_memory, oom_kills
 from rankscope_worker.host.supervisor import Supervisor
 from tests.stack import wait_for
@@ -329,3 +330,20 @@ def test_a_child_with_endless_output_does_not_fill_the_disk(case: Callable[..., 
         assert one.end().status == RunStatus.stopped
     finally:
         Small.max_log_bytes = before
+
+
+@pytest.mark.parametrize("kind", [Supervisor, Small])
+def test_a_run_that_starts_during_an_upgrade_waits_for_a_restarted_worker(
+    case: Callable[..., Case], kind: type[Supervisor]
+) -> None:
+    """The real child ends at once; the small one fails as if its imports met a mixture of old and new files."""
+    one = case()
+    forks = Forks(may_fork=False)
+    forks.installation.code = "earlier"
+    supervisor = kind(one.engine, Doorbell("redis://127.0.0.1:1/0"), one.settings, one.claim, None, 1, forks)
+    if isinstance(supervisor, Small):
+        supervisor.code = "import rankscope.removed"
+    supervisor.run()
+    run = one.end()
+    assert (run.status, run.reason, run.lost_workers) == (RunStatus.interrupted, "worker_outdated", 0)
+    assert "Error" not in (one.folder / "log.txt").read_text() or kind is Small

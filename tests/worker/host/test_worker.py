@@ -1,6 +1,8 @@
 """The worker as in production: real Valkey, a real Celery worker process, real training processes."""
 
+import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine
 
+import dynamic_rank
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 from rankscope.launch.plan import RunPlan
@@ -260,17 +263,28 @@ def test_a_second_worker_of_the_same_name_is_refused_in_one_sentence(bench: Benc
     )
 
 
-def test_a_run_on_postgresql_is_claimed_without_a_nudge(
+def test_a_run_on_postgresql_is_claimed_without_a_nudge_unless_rankscope_was_upgraded(
     data_dir: Path, plan: Plan, new_postgres: Callable[[str], str], tmp_path: Path
 ) -> None:
+    installed = Path(dynamic_rank.__file__).parent
+    shutil.copytree(installed, tmp_path / "new" / "dynamic_rank", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("models", "datasets"):
         (tmp_path / name).symlink_to(data_dir / name)
     bench = Bench(Stack(tmp_path, database_url=new_postgres("template1"), lease_s=3))
     try:
         run_id = submit_with_other_data(bench, plan, nudge=False)
+        bench.stack.environment["PYTHONPATH"] = os.pathsep.join(
+            [str(tmp_path / "new"), os.environ.get("PYTHONPATH", "")]
+        )
         bench.stack.start_worker(slots=2)
         assert bench.until_status(run_id, "failed").reason == "bad_data"
         assert_numbered_without_gap(bench.events(run_id))
+
+        (tmp_path / "new" / "dynamic_rank" / "upgraded.py").touch()
+        waiting = submit_with_other_data(bench, plan)
+        wait_for("the worker to report it", lambda: worker_state(bench) == "outdated", deadline_s=60)
+        assert (bench.run(waiting).status, bench.run(waiting).attempt) == (RunStatus.queued, 0)
+        assert bench.stack.log("test-worker").count("This worker runs code of an earlier installation.") == 1
         bench.stack.kill("test-worker", signal.SIGINT)
         with reading(bench.engine) as session:
             ((worker, held),) = workers.list_workers(session)
@@ -278,3 +292,9 @@ def test_a_run_on_postgresql_is_claimed_without_a_nudge(
     finally:
         bench.stack.stop()
         bench.engine.dispose()
+
+
+def worker_state(bench: Bench) -> workers.WorkerState:
+    with reading(bench.engine) as session:
+        ((worker, _),) = workers.list_workers(session)
+        return workers.state(worker, now=time.time())

@@ -18,6 +18,8 @@ from typing import NoReturn
 from rankscope.contract.errors import RankScopeError
 from rankscope.settings import Settings
 from rankscope_worker.child.fast_imports import HiddenLibrary, fast_imports
+from rankscope_worker.exit_report import ExitCode
+from rankscope_worker.installation import end_if_other_code
 
 _log = logging.getLogger("rankscope.job")
 _ORPHANED = 3
@@ -62,6 +64,7 @@ def _end_with_the_worker() -> None:
 
 def run(argv: list[str]) -> NoReturn:
     """Does the job and ends the process."""
+    end_if_other_code(ExitCode.other_code)
     code = main(argv)
     logging.shutdown()
     # Skips interpreter shutdown: everything is written, and torch's threads may hang during it.

@@ -30,6 +30,7 @@ from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.stop import StopFlag
 from rankscope_worker.database_retries import retry_on_database_errors
 from rankscope_worker.exit_report import EndNote, ExitCode, write_note
+from rankscope_worker.installation import end_if_other_code
 from rankscope_worker.steer_requests import SteerRequestQueue
 
 _log = logging.getLogger("rankscope.train")
@@ -233,6 +234,7 @@ def _leave_now(recorder: Recorder, folder: Path) -> None:
 
 def run(argv: list[str]) -> NoReturn:
     """Does the attempt and ends the process."""
+    end_if_other_code(ExitCode.other_code)
     started = time.monotonic()
     code = main(argv)
     _log.info("Ended after %.1f s: %s.", time.monotonic() - started, ExitCode(code).name.replace("_", " "))

@@ -6,7 +6,6 @@ doesn't respond, or if the child needs another environment than the first one.
 
 import contextlib
 import ctypes
-import hashlib
 import json
 import logging
 import os
@@ -18,11 +17,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 from rankscope.settings import ENV_PREFIX
+from rankscope_worker.installation import CODE_VARIABLE, Installation, installed_code
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +93,8 @@ class Forks:
         self._is_ready = False
         self._environment: Mapping[str, str] = {}
         self._code = ""
-        """The id, from `installed_code`, of the code that the process has imported."""
+        """The id, from `imported_code`, of the code that the process has imported."""
+        self.installation = Installation()
         self._is_possible = may_fork and sys.platform == "linux"
 
     def start(
@@ -115,6 +115,7 @@ class Forks:
         seconds at the first start; if it returns False, nothing is started. Standard input is a pipe that closes when
         this process ends.
         """
+        environment = {**environment, CODE_VARIABLE: self.installation.code}
         if may_fork and self._is_possible:
             fork = self._fork_in_turn(_Wanted(module, arguments, folder, environment, output), is_wanted)
             if fork is not None:
@@ -153,7 +154,7 @@ class Forks:
 
     def _is_preloaded(self, environment: Mapping[str, str], is_wanted: Callable[[], bool]) -> bool:
         """Waits for the imports, unless this child can't use the process or is no longer wanted."""
-        code = installed_code()
+        code = imported_code()
         if self._process is not None and (self._process.poll() is not None or code != self._code):
             self._end()
         if self._process is None:
@@ -251,16 +252,13 @@ def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(ENV_PREFIX)}
 
 
-def installed_code() -> str:
-    """Returns an id of the installed code: it changes with every installed package and every file of RankScope.
+def imported_code() -> str:
+    """Returns an id of the code that a new process would import: it changes with every installed package.
 
-    A new process would import the new code, so a fork must not run the old code.
+    A fork must not run older code.
     """
     times = [_changed_at(info) for folder in sys.path for info in sorted(Path(folder).glob("*.dist-info"))]
-    for found in (find_spec("rankscope"), find_spec("rankscope_worker"), find_spec("dynamic_rank")):
-        for folder in found.submodule_search_locations or () if found else ():
-            times += [_changed_at(file) for file in sorted(Path(folder).rglob("*.py"))]
-    return hashlib.sha256(repr(times).encode()).hexdigest()
+    return f"{installed_code()} {times}"
 
 
 def _changed_at(path: Path) -> int:

@@ -38,13 +38,21 @@ class Heartbeat:
         """Sends one heartbeat: reports the worker, takes back lapsed runs and jobs, and nudges for waiting runs."""
         host = self._host
         gpus = host.gpu_report()
-        memory = host_memory()
+        memory, is_outdated = host_memory(), host.is_outdated()
         with reading(host.engine) as session:
             lapsed = self._leases.lapsed(RUNS.held(session), time.monotonic())
             lapsed_jobs = self._job_leases.lapsed(JOBS.held(session), time.monotonic())
         with writing(host.engine) as session:
             now = time.time()
-            workers.heartbeat(session, host.name, now=now, gpus=gpus, is_draining=host.is_draining, memory=memory)
+            workers.heartbeat(
+                session,
+                host.name,
+                now=now,
+                gpus=gpus,
+                is_draining=host.is_draining,
+                is_outdated=is_outdated,
+                memory=memory,
+            )
             reaped = reap(session, now=now, max_lost_workers=host.settings.max_lost_workers, lapsed=lapsed)
             jobs.reap(session, now=now, lapsed=lapsed_jobs)
         for run_id in reaped:

@@ -58,10 +58,14 @@ class Host:
     def is_draining(self) -> bool:
         return self._stops > 0
 
+    def is_outdated(self) -> bool:
+        """Whether RankScope was upgraded since this worker started. It then takes no new runs and jobs."""
+        return self.forks.installation.is_outdated()
+
     @property
     def has_room(self) -> bool:
         """Whether a slot is free and, on a host with GPUs, there is memory for one more run."""
-        if not self._free or self.is_draining:
+        if not self._free or self.is_draining or self.is_outdated():
             return False
         return not self.gpus or self._choose_gpu(self.gpu_reader.read()) is not None
 
@@ -73,6 +77,8 @@ class Host:
 
     def take_slot(self) -> Slot | None:
         """Takes a free slot, with a GPU that has memory for one more run. Returns None if there isn't one."""
+        if self.is_outdated():
+            return None
         gpus_now = self.gpu_reader.read() if self.gpus else []  # before the lock: the driver may take seconds
         with self._lock:
             if not self._free or self.is_draining:

@@ -94,6 +94,8 @@ class JobRunner:
         with reading(host.engine) as session:
             if not jobs.is_waiting(session, list(self._kinds), has_gpu=host.has_gpu):
                 return False
+        if host.is_outdated():
+            return False
         if not any(kind.takes_slot for kind in self._kinds.values()):
             return self._claim_and_run(None)
         slot = host.take_slot()
@@ -138,7 +140,9 @@ class JobRunner:
             outcome = failure or answer.outcome()
             if outcome is None and child.error is not None:
                 outcome = _Failure(f"{claim.kind.process} can't be started: {child.error}", claim.kind.retry)
-            if outcome is None and code is not None and not self._host.is_draining:
+            # An upgrade in the middle of the child's imports ends it with any error; the next worker runs the job.
+            is_given_back = self._host.is_draining or (outcome is None and self._host.is_outdated())
+            if outcome is None and code is not None and not is_given_back:
                 was_out_of_memory = oom_kills() > kills_before
                 outcome = _explain(claim.kind, code, last_error_line(log), was_out_of_memory=was_out_of_memory)
         if isinstance(outcome, _Failure):

@@ -24,7 +24,7 @@ from rankscope.store.database.engine import reading, writing
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.queue import Claim, renew_lease
 from rankscope_worker.database_retries import DATABASE_ERRORS, retry_on_database_errors
-from rankscope_worker.exit_report import read_note
+from rankscope_worker.exit_report import ExitCode, read_note
 from rankscope_worker.host.child_process import ChildProcess
 from rankscope_worker.host.endings import Ending, StopOrigin, classify, write_ending
 from rankscope_worker.host.forks import Child, Forks
@@ -39,6 +39,7 @@ _SAVE, _NOW, _KILL = 1, 2, 3
 """How urgently the child must stop. It only increases."""
 _SIGNALS = {_SAVE: signal.SIGTERM, _NOW: signal.SIGUSR1}
 _DRAINED = Ending(None, "worker_drained", "Its worker was shut down.")
+_OUTDATED = Ending(None, "worker_outdated", "RankScope was upgraded while its worker was starting it.")
 
 
 class Supervisor:
@@ -119,10 +120,15 @@ class Supervisor:
             )
         if code is None and self._is_draining:
             return _DRAINED
+        note = read_note(self._folder)
+        # An upgrade in the middle of the child's imports ends it with any error, but without a note.
+        is_failure = code in (ExitCode.error, ExitCode.other_code) and note is None
+        if is_failure and self._stop_origin == "none" and self._forks.installation.is_outdated():
+            return _OUTDATED
         return classify(
             -signal.SIGKILL if code is None else code,
             self._stop_origin,
-            read_note(self._folder),
+            note,
             self._log,
             claim.config,
             self._killed_after_s,

@@ -69,6 +69,13 @@ def _database_and_workers(resources: Resources, now: float) -> tuple[ServiceStat
     )
     states = [workers.state(worker, now=now, lost_after_s=resources.settings.lease_s) for worker in known]
     online = states.count("online")
+    outdated = [worker.name for worker, state in zip(known, states, strict=True) if state == "outdated"]
+    if outdated:
+        return database, ServiceState(
+            ok=False,
+            message=f"RankScope was upgraded while worker {', '.join(outdated)} was running. It takes no new runs and jobs.",
+            next_step="Restart it. If `rankscope up` has started it, restart that.",
+        )
     if online:
         return database, ServiceState(ok=True, message=f"{online} online.")
     message = "No worker is online; queued runs wait."

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from rankscope.contract.config import RunConfig
 from rankscope.contract.downloads import DataDownloadPayload, DownloadPayload
 from rankscope.contract.stored import StoredGpu
+from rankscope.store.workers import WorkerState
 
 NonFinite = Literal["NaN", "Infinity", "-Infinity"]
 Number = float | NonFinite
@@ -140,7 +141,7 @@ class WorkerShape(Shape):
     free_memory_bytes: int | None
     started_at: float
     heartbeat_at: float
-    status: Literal["online", "draining", "lost", "stopped"]
+    status: WorkerState
     runs: list[str]
 
 

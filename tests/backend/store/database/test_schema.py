@@ -52,7 +52,7 @@ ADDED = {
         "changed",
     },
     "event": {"name", "value"},
-    "worker": {"memory_bytes", "free_memory_bytes"},
+    "worker": {"memory_bytes", "free_memory_bytes", "is_outdated"},
 }
 """Columns that not every revision has, or whose content has changed between revisions (tested separately)."""
 
