@@ -1,10 +1,10 @@
-import { Button, CopyButton, Grid, Table } from "@mantine/core";
-import { IconCheck, IconCopy } from "@tabler/icons-react";
+import { Grid, Table } from "@mantine/core";
 import { stringify } from "yaml";
 import { namesFirst } from "@/api/config";
 import type { RunDetail } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
 import { ApiText } from "@/components/text/ApiText";
+import { CopyTextButton } from "@/components/text/CopyTextButton";
 import { configValue } from "@/components/text/format";
 
 export default function ConfigTab({ run }: { run: RunDetail }) {
@@ -15,20 +15,7 @@ export default function ConfigTab({ run }: { run: RunDetail }) {
         <Panel
           title="Config"
           note={<ApiText>Complete, with all defaults. `rankscope launch` accepts this file.</ApiText>}
-          actions={
-            <CopyButton value={yaml}>
-              {({ copied, copy }) => (
-                <Button
-                  size="xs"
-                  variant="default"
-                  onClick={copy}
-                  leftSection={copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
-                >
-                  {copied ? "Copied" : "Copy YAML"}
-                </Button>
-              )}
-            </CopyButton>
-          }
+          actions={<CopyTextButton text={yaml} label="Copy YAML" />}
         >
           <pre className="log">{yaml}</pre>
         </Panel>

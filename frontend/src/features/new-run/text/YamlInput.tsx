@@ -1,7 +1,8 @@
-import { Button, CopyButton, Group, Stack, Text, Textarea } from "@mantine/core";
-import { IconCheck, IconCopy, IconDownload } from "@tabler/icons-react";
+import { Button, Group, Stack, Text, Textarea } from "@mantine/core";
+import { IconDownload } from "@tabler/icons-react";
 import { fileName, saveFile } from "@/components/files/save-file";
 import { ApiText } from "@/components/text/ApiText";
+import { CopyTextButton } from "@/components/text/CopyTextButton";
 
 interface YamlInputProps {
   label: string;
@@ -47,18 +48,7 @@ export function TextHead({ text, note, file }: { text: string; note: string; fil
         <ApiText>{note}</ApiText>
       </Text>
       <Group gap="xs">
-        <CopyButton value={text}>
-          {({ copied, copy }) => (
-            <Button
-              size="xs"
-              variant="default"
-              onClick={copy}
-              leftSection={copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
-            >
-              {copied ? "Copied" : "Copy"}
-            </Button>
-          )}
-        </CopyButton>
+        <CopyTextButton text={text} />
         {file ? (
           <Button
             size="xs"

@@ -1,11 +1,12 @@
-import { Button, Code, CopyButton, Grid, Group, Skeleton, Stack, Text } from "@mantine/core";
-import { IconCheck, IconCopy, IconDownload } from "@tabler/icons-react";
+import { Button, Code, Grid, Group, Skeleton, Stack, Text } from "@mantine/core";
+import { IconDownload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import type { MethodInfo, RunDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { scrolledByKeys } from "@/components/layout/scroll";
 import { useMethod } from "@/components/runs/methods";
+import { CopyTextButton } from "@/components/text/CopyTextButton";
 import { bytes } from "@/components/text/format";
 import { CheckpointsPanel } from "./CheckpointsPanel";
 import { usageQuery } from "./queries";
@@ -132,20 +133,7 @@ function UsePanel({ run }: { run: RunDetail }) {
             ? "The base model is no longer in this installation: set its folder or hub name in the script."
             : "Unpack the zip into a folder with the same name, next to the script. The base model is loaded from the same place as in the run."
       }
-      actions={
-        <CopyButton value={code}>
-          {({ copied, copy }) => (
-            <Button
-              size="compact-xs"
-              variant="default"
-              onClick={copy}
-              leftSection={copied ? <IconCheck size={13} /> : <IconCopy size={13} />}
-            >
-              {copied ? "Copied" : "Copy"}
-            </Button>
-          )}
-        </CopyButton>
-      }
+      actions={<CopyTextButton text={code} />}
     >
       <Code block {...scrolledByKeys}>
         {code}

@@ -1,0 +1,23 @@
+import { Button, CopyButton } from "@mantine/core";
+import { IconCheck, IconCopy } from "@tabler/icons-react";
+
+interface CopyTextButtonProps {
+  text: string;
+  label?: string;
+}
+
+/** Copies the text, and says for a moment that it did. */
+export const CopyTextButton = ({ text, label = "Copy" }: CopyTextButtonProps) => (
+  <CopyButton value={text}>
+    {({ copied, copy }) => (
+      <Button
+        size="xs"
+        variant="default"
+        onClick={copy}
+        leftSection={copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
+      >
+        {copied ? "Copied" : label}
+      </Button>
+    )}
+  </CopyButton>
+);
