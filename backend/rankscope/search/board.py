@@ -1,7 +1,7 @@
 """The leaderboard of a sweep: each point with the statistics over its seeds, the best first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median, stdev
 
 from rankscope.contract.sweeps.design import SweepDesign, SweepTrialStatus
@@ -10,7 +10,10 @@ from rankscope.search.trials import KnownPoint, KnownTrial, points_of
 
 @dataclass(frozen=True)
 class Standing:
-    """A point on the leaderboard. `rank` is None without a result, and if halving has stopped the point."""
+    """A point on the leaderboard. `rank` is None without a result, and if halving has stopped the point.
+
+    Points with equal means share a rank, and the next rank is as if they had different ones: 1, 1, 3.
+    """
 
     rank: int | None
     point: KnownPoint
@@ -35,17 +38,23 @@ def leaderboard(design: SweepDesign, trials: Sequence[KnownTrial]) -> list[Stand
 
     def order(one: Standing) -> tuple[float, ...]:
         if one.mean is not None and one.status != SweepTrialStatus.pruned:
-            return (0, one.point.is_diverged, sign * one.mean, one.point.number)
+            return (0, one.point.is_diverged, sign * _without_rounding_errors(one.mean), one.point.number)
         at = _AFTER[one.status]
         if one.rung is None or one.rung_value is None:
             return (at, 0, 0, one.point.number)
         return (at, -1 - one.rung, sign * one.rung_value, one.point.number)
 
     standings = sorted((_standing(point) for point in points_of(trials)), key=order)
+    first: dict[tuple[float, ...], int] = {}
     return [
-        Standing(**{**vars(one), "rank": place if order(one)[0] == 0 else None})
+        replace(one, rank=first.setdefault(order(one)[:-1], place) if order(one)[0] == 0 else None)
         for place, one in enumerate(standings, start=1)
     ]
+
+
+def _without_rounding_errors(mean: float) -> float:
+    """Means of the same results in another order, or of 0.1, 0.2, 0.3 and 0.2, 0.2, 0.2, may differ in the last digit."""
+    return float(f"{mean:.12g}")
 
 
 _AFTER = {

@@ -300,3 +300,14 @@ def test_a_point_with_a_diverged_seed_comes_after_the_others() -> None:
     ]
     assert (board[0].median, board[0].min, board[0].max) == (0.5, 0.4, 0.6)
     assert board[0].sd == pytest.approx(0.02**0.5)
+
+
+def test_points_with_equal_means_share_a_rank() -> None:
+    results = {1: (0.1, 0.2, 0.3), 2: (0.2, 0.2, 0.2), 3: (0.9, 0.9, 0.9), 4: (0.1, 0.1, 0.1)}
+    trials = [
+        KnownTrial(3 * point + seed, point, seed, SweepTrialStatus.done, {RATE: 0.1, RANK: 1}, value)
+        for point, values in results.items()
+        for seed, value in enumerate(values)
+    ]
+    board = leaderboard(design({"kind": "random", "points": 4}, seeds=[0, 1, 2]), trials)
+    assert [(one.point.number, one.rank) for one in board] == [(3, 1), (1, 2), (2, 2), (4, 4)]
