@@ -1,5 +1,6 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import type { ReactNode } from "react";
+import { useFocusReturn } from "./use-focus-return";
 
 export interface ConfirmProps {
   opened: boolean;
@@ -21,6 +22,7 @@ export function ConfirmDialog({
   onConfirm,
   onClose,
 }: ConfirmProps) {
+  useFocusReturn(opened);
   return (
     <Modal opened={opened} onClose={onClose} title={title} centered>
       <Stack gap="md">

@@ -1,6 +1,6 @@
 import { ActionIcon, Group, TextInput, Title } from "@mantine/core";
 import { IconCheck, IconPencil, IconX } from "@tabler/icons-react";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import "./editable-name.css";
 
 interface EditableNameProps {
@@ -13,13 +13,26 @@ interface EditableNameProps {
 /** The title of a page; a pencil makes it editable. */
 export function EditableName({ name, label, onRename }: EditableNameProps) {
   const [draft, setDraft] = useState<string | null>(null);
+  const pencil = useRef<HTMLButtonElement>(null);
+  const wasEdited = useRef(false);
+  const isEdited = draft !== null;
+  useEffect(() => {
+    if (wasEdited.current && !isEdited) pencil.current?.focus();
+    wasEdited.current = isEdited;
+  }, [isEdited]);
   if (draft === null) {
     return (
       <Group gap={4} wrap="nowrap" style={{ minWidth: 0 }}>
         <Title order={1} className="editable-name" title={name}>
           {name}
         </Title>
-        <ActionIcon variant="subtle" color="gray" aria-label="Rename" onClick={() => setDraft(name)}>
+        <ActionIcon
+          ref={pencil}
+          variant="subtle"
+          color="gray"
+          aria-label="Rename"
+          onClick={() => setDraft(name)}
+        >
           <IconPencil size={15} />
         </ActionIcon>
       </Group>

@@ -161,14 +161,18 @@ function GroupName({ group, index, comparison }: { group: RunGroup; index: numbe
       />
       {group.run_ids.length === 1 ? (
         <>
-          <Link to={`/runs/${keyOf(group)}`} className="plain-link">
+          <Link
+            to={`/runs/${keyOf(group)}`}
+            className="plain-link"
+            style={{ overflowWrap: "anywhere", minWidth: "22ch" }}
+          >
             {group.name}
           </Link>
           {first && first.status !== "done" ? <StatusBadge state={stateOf(first)} /> : null}
         </>
       ) : (
         <>
-          <span>{group.name}</span>
+          <span style={{ overflowWrap: "anywhere", minWidth: "22ch" }}>{group.name}</span>
           <Tooltip label={`Seeds ${group.seeds.join(", ")}`}>
             <Badge size="xs" variant="light" color="gray" miw="max-content">
               {group.run_ids.length} seeds

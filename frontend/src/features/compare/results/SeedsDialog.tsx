@@ -5,6 +5,7 @@ import { http, unwrap } from "@/api/client";
 import { runQuery } from "@/api/queries";
 import { ErrorState } from "@/components/feedback/states";
 import { notify } from "@/components/feedback/toast";
+import { useFocusReturn } from "@/components/feedback/use-focus-return";
 import { plural } from "@/components/text/plural";
 import { keyOf, type Group as RunGroup } from "@/features/compare/view/looks";
 import { nameWithSeed, nextSeeds } from "./seeds";
@@ -40,6 +41,7 @@ export function SeedsDialog({ group, onClose }: { group: RunGroup; onClose: () =
     },
     onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }),
   });
+  useFocusReturn();
   return (
     <Modal opened onClose={onClose} title="Launch other seeds" centered>
       <Stack gap="sm">

@@ -1,7 +1,8 @@
 import { Alert, Button, Group, Loader, Stack, Text } from "@mantine/core";
 import { IconStopwatch } from "@tabler/icons-react";
+import { useEffect, useRef } from "react";
+import { ApiError } from "@/api/client";
 import type { ConfigDraft } from "@/api/types";
-import { ErrorState } from "@/components/feedback/states";
 import { ApiText } from "@/components/text/ApiText";
 import { share } from "@/components/text/format";
 import { useProbe } from "./use-probe";
@@ -17,6 +18,22 @@ interface MeasureProps {
 /** Trains a few steps of the configuration, for the time that it takes and its memory. */
 export function Measure({ draft, isKnown, isValid }: MeasureProps) {
   const { start, cancel, isBusy, answer, error } = useProbe();
+  const button = useRef<HTMLButtonElement>(null);
+  const hasFocus = useRef(false);
+  // Measure and Cancel replace each other: the one that appears gets the other's focus.
+  useEffect(() => {
+    if (hasFocus.current) button.current?.focus({ preventScroll: true });
+  }, [isBusy]);
+  const focus = {
+    ref: button,
+    onFocus: () => {
+      hasFocus.current = true;
+    },
+    // React does not report the blur of a button that it removes.
+    onBlur: () => {
+      hasFocus.current = false;
+    },
+  };
   if (isBusy) {
     const progress = answer?.progress ? ` ${share(answer.progress)}` : "";
     return (
@@ -25,7 +42,15 @@ export function Measure({ draft, isKnown, isValid }: MeasureProps) {
         <Text size="xs" c="dimmed" className="numbers">
           <ApiText>{[`${answer?.message ?? "Waiting for a worker."}${progress}`, answer?.next_step]}</ApiText>
         </Text>
-        <Button size="compact-xs" variant="subtle" color="gray" onClick={cancel} disabled={!answer}>
+        <Button
+          {...focus}
+          size="compact-xs"
+          variant="subtle"
+          color="gray"
+          onClick={() => answer && cancel()}
+          data-disabled={!answer || undefined}
+          aria-disabled={!answer}
+        >
           Cancel
         </Button>
       </Group>
@@ -35,13 +60,22 @@ export function Measure({ draft, isKnown, isValid }: MeasureProps) {
   return (
     <Stack gap={6} align="flex-start">
       {error ? (
-        <ErrorState title="Could not measure" error={error} />
+        <Alert
+          color={error instanceof ApiError && error.status === 409 ? "yellow" : "red"}
+          variant="light"
+          py="xs"
+          title={error.message}
+          role="alert"
+        >
+          <ApiText>{[error instanceof ApiError ? error.nextStep : null]}</ApiText>
+        </Alert>
       ) : answer?.status === "failed" ? (
         <Alert color="red" variant="light" py="xs" title={answer.message ?? "The measurement failed."}>
           <ApiText>{[answer.next_step]}</ApiText>
         </Alert>
       ) : null}
       <Button
+        {...focus}
         size="compact-xs"
         variant="default"
         leftSection={<IconStopwatch size={14} />}

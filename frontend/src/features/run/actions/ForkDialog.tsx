@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useNavigate } from "react-router";
 import { ApiError } from "@/api/client";
 import type { RunConfig, RunDetail } from "@/api/types";
+import { useFocusReturn } from "@/components/feedback/use-focus-return";
 import { numberOption, useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { count } from "@/components/text/format";
@@ -58,6 +59,7 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
     );
   };
 
+  useFocusReturn();
   return (
     // A click outside of the dialog or Escape must not discard what was typed.
     <Modal
