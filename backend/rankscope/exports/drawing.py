@@ -1,4 +1,7 @@
-"""A report's charts as SVG: they need no script, and print well."""
+"""A report's charts as SVG: they need no script, and print well.
+
+The page that contains them defines the colours --ink, --muted, --grid and --empty, so that they follow its theme.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +10,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
-_INK, _MUTED, _GRID = "#1b2733", "#5b6875", "#e1e6eb"
-_EMPTY = (227, 230, 234)
+_MUTED, _GRID = "var(--muted)", "var(--grid)"
 # A higher rank is darker. Lightness alone orders the colours, so they work in greyscale and for colour-blind readers.
 _SCALE = ((255, 255, 217), (199, 233, 180), (127, 205, 187), (65, 182, 196), (34, 94, 168), (8, 29, 88))
 _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 12, 12, 34
@@ -76,13 +78,15 @@ def heatmap(
             rank = int(cells[row, column])
             if rank < 0:
                 continue
-            colour = _colour(rank / max(1, top)) if rank else _EMPTY
-            fill = "rgb({},{},{})".format(*colour)
+            fill, ink = "var(--empty)", "var(--ink)"
+            if rank:
+                colour = _colour(rank / max(1, top))
+                fill, ink = "rgb({},{},{})".format(*colour), _ink_on(colour)
             x = left + step * column
             parts.append(
                 f"<rect x='{x + 0.5:.1f}' y='{y + 0.5}' width='{step - 1:.1f}' height='{_CELL_HEIGHT - 1}' fill='{fill}'/>"
             )
-            parts.append(_text(x + step / 2, y + 15, str(rank) if rank else "×", "middle", _ink_on(colour)))
+            parts.append(_text(x + step / 2, y + 15, str(rank) if rank else "×", "middle", ink))
     return "".join(parts) + "</svg>"
 
 
@@ -124,4 +128,4 @@ def _colour(share: float) -> tuple[int, int, int]:
 def _ink_on(colour: tuple[int, int, int]) -> str:
     """Black or white, whichever has the higher contrast."""
     red, green, blue = colour
-    return _INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff"
+    return "#1b2733" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff"

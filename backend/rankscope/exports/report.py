@@ -1,4 +1,7 @@
-"""A one-page report of a run, readable without RankScope: result, ranks, curves, configuration. HTML without scripts."""
+"""A one-page report of a run, readable without RankScope: result, ranks, curves, configuration.
+
+HTML without scripts, in a light and a dark theme.
+"""
 
 from html import escape
 from typing import cast
@@ -17,13 +20,17 @@ from rankscope.store.history.rank_columns import module_columns
 
 _POINTS, _FRAMES = 400, 200
 _STYLE = """
-body{font:14px/1.5 system-ui,sans-serif;color:#1b2733;max-width:980px;margin:32px auto;padding:0 20px}
+:root{color-scheme:light dark;--ink:#1b2733;--muted:#5b6875;--grid:#e1e6eb;--paper:#fff;--soft:#f5f7f9;--empty:#e3e6ea;
+--planned:#8a94a0;--first:#1763a6;--metric:#238046;--loss:#d9580d}
+@media(prefers-color-scheme:dark){:root{--ink:#e4e9ee;--muted:#9aa7b4;--grid:#333b44;--paper:#14181d;--soft:#222831;
+--empty:#3a434d;--first:#6cb8f6;--metric:#7fdc9b;--loss:#ff9b5e}}
+body{font:14px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:980px;margin:32px auto;padding:0 20px}
 h1{font-size:24px;margin:0}h2{font-size:16px;margin:28px 0 8px}
 table{border-collapse:collapse}td,th{text-align:left;padding:3px 18px 3px 0;vertical-align:top}
-th{font-weight:500;color:#5b6875}.two{display:grid;grid-template-columns:1fr 1fr;gap:24px}
-svg{width:100%;height:auto;font:11px system-ui,sans-serif}.legend{color:#5b6875;font-size:12px;margin:2px 0}
+th{font-weight:500;color:var(--muted)}.two{display:grid;grid-template-columns:1fr 1fr;gap:24px}
+svg{width:100%;height:auto;font:11px system-ui,sans-serif}.legend{color:var(--muted);font-size:12px;margin:2px 0}
 .legend span{margin-right:14px}.legend i{display:inline-block;width:14px;height:3px;margin:0 6px 3px 0}
-pre{background:#f5f7f9;padding:12px;overflow:auto;font-size:12px}.none,.small{color:#5b6875;font-size:12px}
+pre{background:var(--soft);padding:12px;overflow:auto;font-size:12px}.none,.small{color:var(--muted);font-size:12px}
 @media(max-width:700px){.two{grid-template-columns:1fr}}@media print{body{margin:0}h2{break-after:avoid}}
 """
 
@@ -116,18 +123,18 @@ def _budget(run: ExportedRun, frames: list[StoredRanks]) -> str:
     planned_x: list[float] = [point.step for point in run.planned_budget]
     planned_y: list[float] = [point.budget for point in run.planned_budget]
     lines = [
-        Line("planned", planned_x, planned_y, "#8a94a0", is_dashed=True),
-        Line("live", [frame["step"] for frame in frames], [frame["live"] for frame in frames], "#1763a6"),
+        Line("planned", planned_x, planned_y, "var(--planned)", is_dashed=True),
+        Line("live", [frame["step"] for frame in frames], [frame["live"] for frame in frames], "var(--first)"),
     ]
     return "<div><h2>Live components</h2>" + curves(lines, x_title="step") + "</div>"
 
 
 def _loss(metrics: dict[str, series.Curve]) -> str:
-    return "<div><h2>Train loss</h2>" + curves(_lines(metrics, {TRAIN_LOSS: "#1763a6"}), x_title="step") + "</div>"
+    return "<div><h2>Train loss</h2>" + curves(_lines(metrics, {TRAIN_LOSS: "var(--first)"}), x_title="step") + "</div>"
 
 
 def _evaluation(metrics: dict[str, series.Curve], headline: str) -> str:
-    colours = {headline: "#238046", EVAL_LOSS: "#d9580d"}
+    colours = {headline: "var(--metric)", EVAL_LOSS: "var(--loss)"}
     return "<div><h2>Evaluation</h2>" + curves(_lines(metrics, colours), x_title="step") + "</div>"
 
 
