@@ -125,10 +125,11 @@ def test_an_update_of_a_package_is_noticed(tmp_path: Path, monkeypatch: pytest.M
     assert imported_code() != before
 
 
-def test_a_job_that_needs_what_the_fork_has_hidden_continues_in_a_new_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["probe", "hides_itself"])
+def test_a_job_that_needs_what_the_fork_has_hidden_continues_in_a_new_process_once(tmp_path: Path, kind: str) -> None:
     jobs = f"import rankscope_worker.child.jobs as jobs; jobs.__path__.insert(0, {str(tmp_path)!r})"
     (tmp_path / "sitecustomize.py").write_text(jobs)
-    (tmp_path / "probe.py").write_text(
+    (tmp_path / f"{kind}.py").write_text(
         "import os\n"
         "from rankscope_worker.child.fast_imports import fast_imports\n"
         "def run(settings, payload, report):\n"
@@ -141,9 +142,14 @@ def test_a_job_that_needs_what_the_fork_has_hidden_continues_in_a_new_process(tm
         "import sys; sys.modules['bitsandbytes'] = None; from rankscope_worker.child import job; job.run(sys.argv[1:])"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, "probe", str(payload), str(answer)],
+        [sys.executable, "-c", code, kind, str(payload), str(answer)],
         stdin=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(tmp_path), "RANKSCOPE_DATA_DIR": str(tmp_path)},
     ) as child:
         assert child.wait(120) == 0
-    assert json.loads(answer.read_text()) == {"result": {"process": child.pid, "asked": {"a": 1}}}
+    answered = json.loads(answer.read_text())
+    if kind == "probe":
+        assert answered == {"result": {"process": child.pid, "asked": {"a": 1}}}
+    else:
+        message = "The job hides_itself needs bitsandbytes, which it hides when it starts."
+        assert answered["error"]["message"] == message

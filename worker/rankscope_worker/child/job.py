@@ -23,6 +23,8 @@ from rankscope_worker.installation import end_if_other_code
 
 _log = logging.getLogger("rankscope.job")
 _ORPHANED = 3
+_CONTINUES = "RANKSCOPE_JOB_CONTINUES"
+"""Environment variable of a process that continues a job, so that a job that hides a library itself does so only once."""
 STACK = (
     "rankscope_worker.child.jobs.predict",
     "rankscope_worker.child.jobs.tokenize_rows",
@@ -45,8 +47,13 @@ def main(argv: list[str]) -> int:
 
     try:
         write({"result": module.run(Settings(), payload, lambda share: write({"progress": share}))})
-    except HiddenLibrary:
+    except HiddenLibrary as library:
+        if os.environ.get(_CONTINUES):
+            message = f"The job {kind} needs {library}, which it hides when it starts."
+            write({"error": {"message": message, "next_step": "Report this error: RankScope's code must be fixed."}})
+            return 0
         # In a new process, which can import it. It keeps standard input, and with it the worker's hold on it.
+        os.environ[_CONTINUES] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "rankscope_worker.child.job", *argv])
     except RankScopeError as error:
         write({"error": {"message": error.detail, "next_step": error.next_step or None}})
