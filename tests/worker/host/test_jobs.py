@@ -318,6 +318,8 @@ def test_a_runner_that_has_lost_its_job_stores_nothing_and_kills_its_child(
     thread = threading.Thread(target=JobRunner(host).run_next)
     thread.start()
     wait_for("the child to work", lambda: pid_file.exists() and pid_file.read_text(), deadline_s=120)
+    in_jobs_folder = Path("/proc", pid_file.read_text(), "cwd").resolve()
+    assert in_jobs_folder.parent == host.jobs_folder.resolve(), "the worker's next start removes it after a SIGKILL"
     with writing(host.engine) as session:
         assert jobs.reap(session, now=time.time() + 1e6) == [job_id]
     thread.join(60)

@@ -235,9 +235,12 @@ def test_a_worker_outlives_its_broker_and_can_be_stopped_without_it(
     bench = Bench(Stack(tmp_path, forked=forked, broker_url=own_broker.url, lease_s=3), own_valkey=False)
     try:
         own_broker.stop()
+        left_by_a_killed_worker = tmp_path / "worker-test-worker.jobs" / "tmp1"
+        left_by_a_killed_worker.mkdir(parents=True)
         bench.stack.start_worker()
         first = submit_with_other_data(bench, plan)
         wait_for("the worker to see no broker", lambda: "roker does not respond" in bench.stack.log("test-worker"))
+        assert not left_by_a_killed_worker.exists()
         assert bench.run(first).status == RunStatus.queued
         own_broker.start()
         bench.until_status(first, "failed")

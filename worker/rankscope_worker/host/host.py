@@ -4,7 +4,9 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from celery import Celery
 from sqlalchemy import Engine
@@ -53,6 +55,11 @@ class Host:
     @property
     def has_gpu(self) -> bool:
         return bool(self.gpus)
+
+    @property
+    def jobs_folder(self) -> Path:
+        """The folders of its running jobs. Its next start removes those that a SIGKILL has left."""
+        return self.settings.data_dir / f"worker-{quote(self.name, safe='')}.jobs"
 
     @property
     def is_draining(self) -> bool:

@@ -129,7 +129,9 @@ class JobRunner:
     def _run(self, claim: JobClaim, gpu: Gpu | None = None) -> None:
         """Runs the job in a child process and stores its result. Raises LeaseLost."""
         kills_before = oom_kills()
-        with tempfile.TemporaryDirectory(prefix="rankscope-job-") as folder:
+        jobs_folder = self._host.jobs_folder.absolute()
+        jobs_folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=jobs_folder) as folder:
             log, answer = Path(folder, "log.txt"), _Answer(Path(folder, "answer.jsonl"))
             start = partial(self._start, claim, gpu, Path(folder), log, answer)
             child = ChildProcess(start, self._wake, f"Job {claim.id}, attempt {claim.attempt}")

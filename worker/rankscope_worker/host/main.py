@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -113,6 +114,7 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
         gpus=gpus,
         gpu_reader=gpu_reader,
     )
+    shutil.rmtree(host.jobs_folder, ignore_errors=True)
     now = time.time()
     pid, host_name, report, memory = os.getpid(), socket.gethostname(), host.gpu_report(), host_memory()
     with writing(engine) as session:

@@ -57,7 +57,8 @@ def run(settings: Settings, payload: Payload, report: Callable[[float], None]) -
         from rankscope_worker.child.training import run_training
 
     watch = _Watch(report)
-    with tempfile.TemporaryDirectory(prefix="rankscope-probe-") as folder, suppress(_Enough):
+    # In the job's folder, which the worker removes even if this process is killed.
+    with tempfile.TemporaryDirectory(prefix="rankscope-probe-", dir=Path.cwd()) as folder, suppress(_Enough):
         run_training(
             _without_interruptions(config),
             inputs.model.folder,
