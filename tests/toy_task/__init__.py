@@ -1,1 +1,0 @@
-"""A task for tests: its two halves, and a program that uses them (`tests/house/test_a_new_task.py`)."""
