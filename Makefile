@@ -11,7 +11,7 @@ MAKEFLAGS += --jobs=3 --keep-going --no-print-directory
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts docs/glossary.md -type f 2>/dev/null)
 
-.PHONY: setup run chat-model dev check check-types check-python check-page format
+.PHONY: setup system-packages run chat-model dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-gpu test-versions test-python test-page test-browser screenshots faults
 .PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning bench-task-learning bench-compare bench-compare-page bench-sweep study study-report openapi recordings clean help
 
@@ -30,6 +30,9 @@ help:
 # ---------------------------------------------------------------- prerequisites
 
 setup: $(STAMPS)/dev $(PAGE)
+
+system-packages:
+	@sh scripts/system-packages.sh
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "RankScope needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"'
@@ -117,7 +120,7 @@ test: test-browser test-python test-page
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 # Measures the built page too.
-test-python: $(STAMPS)/dev $(PAGE)
+test-python: system-packages $(STAMPS)/dev $(PAGE)
 	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 3 $(SPREAD)
 
 # Every case of every test, including those marked `wide`, which `test` leaves out.
@@ -139,7 +142,7 @@ test-versions: $(STAMPS)/dev
 test-page: $(STAMPS)/page
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" nice npm run --silent test
 
-test-browser: $(STAMPS)/dev $(PAGE)
+test-browser: system-packages $(STAMPS)/dev $(PAGE)
 	$(PYTEST) tests/e2e
 
 # Saves screenshots of the page in all states, light and dark, wide and narrow, to tests/e2e/screenshots.
