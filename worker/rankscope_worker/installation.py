@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 _log = logging.getLogger(__name__)
 
-_PACKAGES = ("rankscope", "rankscope_worker", "dynamic_rank")
+_PACKAGES = (find_spec("rankscope"), find_spec("rankscope_worker"), find_spec("dynamic_rank"))
 CODE_VARIABLE = "RANKSCOPE_WORKER_CODE"
 """Environment variable of a child: the id of the code that its worker runs."""
 
@@ -45,13 +45,9 @@ def end_if_other_code(exit_code: int) -> None:
 
 def installed_code() -> str:
     """Returns an id of RankScope's Python files: it changes if one is added, removed, or written again."""
-    files = sorted(file for package in _PACKAGES if (folder := _folder(package)) for file in _files(folder, package))
+    folders = [os.path.dirname(package.origin) for package in _PACKAGES if package and package.origin]
+    files = sorted(file for folder in folders for file in _files(folder, os.path.basename(folder)))
     return hashlib.sha256(repr(files).encode()).hexdigest()
-
-
-def _folder(package: str) -> str | None:
-    spec = find_spec(package)
-    return os.path.dirname(spec.origin) if spec and spec.origin else None
 
 
 def _files(folder: str, name: str) -> Iterator[tuple[str, int, int]]:

@@ -15,19 +15,18 @@ import { TabList } from "./TabList";
 import "./run.css";
 
 /** Rendered again only if its own data has changed, not with every event of the run. */
-const lazyTab = <P extends object>(load: () => Promise<{ default: ComponentType<P> }>) =>
-  memo(lazy(() => loadPart(load)));
+const lazyTab = <P extends object>(load: () => Promise<{ default: ComponentType<P> }>) => memo(lazy(load));
 
 // Tabs are loaded when they are first opened, except for the ranks, which are shown first.
-const CurvesTab = lazyTab(() => import("@/features/run/curves/CurvesTab"));
-const LogTab = lazyTab(() => import("@/features/run/log/LogTab"));
-const HardwareTab = lazyTab(() => import("@/features/run/curves/HardwareTab"));
-const HistoryTab = lazyTab(() => import("@/features/run/history/HistoryTab"));
-const ConfigTab = lazyTab(() => import("./ConfigTab"));
-const ExportTab = lazyTab(() => import("@/features/run/outputs/ExportTab"));
-const ResultTab = lazyTab(() => import("@/features/run/outputs/ResultTab"));
-const TryTab = lazyTab(() => import("@/features/run/outputs/TryTab"));
-const NotesTab = lazyTab(() => import("./NotesTab"));
+const CurvesTab = lazyTab(() => loadPart(() => import("@/features/run/curves/CurvesTab")));
+const LogTab = lazyTab(() => loadPart(() => import("@/features/run/log/LogTab")));
+const HardwareTab = lazyTab(() => loadPart(() => import("@/features/run/curves/HardwareTab")));
+const HistoryTab = lazyTab(() => loadPart(() => import("@/features/run/history/HistoryTab")));
+const ConfigTab = lazyTab(() => loadPart(() => import("./ConfigTab")));
+const ExportTab = lazyTab(() => loadPart(() => import("@/features/run/outputs/ExportTab")));
+const ResultTab = lazyTab(() => loadPart(() => import("@/features/run/outputs/ResultTab")));
+const TryTab = lazyTab(() => loadPart(() => import("@/features/run/outputs/TryTab")));
+const NotesTab = lazyTab(() => loadPart(() => import("./NotesTab")));
 
 /** In the order of the tabs; the first is shown without `?tab=`. */
 const tabs = [
