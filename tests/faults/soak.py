@@ -65,10 +65,10 @@ def soak(harness: Harness, minutes: Sequence[int]) -> Result:
 
         follower = threading.Thread(target=follow, name="gauges", daemon=True)
         follower.start()
-        numbers = itertools.count()
+        numbers, fewest = itertools.count(), _RUNS_PER_MINUTE * len(minutes)
 
         def lane(_number: int) -> None:
-            while (number := next(numbers)) < _RUNS_PER_MINUTE * len(minutes) or time.monotonic() < began + 60 * len(minutes):
+            while (number := next(numbers)) < fewest or time.monotonic() < began + 60 * len(minutes):
                 chance = harness.chance("soak", number)
                 case = Case("soak", number, chance, chance.choice(list(SUBJECTS)), installation)
                 harness.play_case(case, _disturb, (None, chance.randint(3, 60)), result)
