@@ -10,15 +10,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..adapter.components import RankLayer, check_trainable, components_of
+from ..adapter.components import check_trainable, components_of
 from ..schedule.budget import BudgetSchedule
 from ..schedule.config import DynamicRankConfig
 from ..warning import Warner
 from .replay import Replay
-from .scores import column_gram, column_norms, norms_of_vectors, row_gram, row_norms, shares
+from .scale_mask import ScaleMask
 from .selection import Selection, select, select_above_threshold
-from .sensitivity import SmoothedSensitivity, check_gradients, gradient_or_zero, has_finite_gradients
-from .shape_stacks import ShapeStacks
+from .sensitivity import (
+    SmoothedSensitivity,
+    check_gradients,
+    gradient_or_zero,
+    has_finite_gradients,
+    layers_by_shape,
+)
 from .snapshot import (
     BoolArray,
     ComponentChange,
@@ -30,10 +35,9 @@ from .snapshot import (
     to_host,
     unpack_halves,
 )
+from .weight_scores import OF_WEIGHTS, WeightScores
 
 _SENSITIVITY = "sensitivity."
-_OF_WEIGHTS = ("norm_share", "norm", "abs_c")
-"""Scores that depend on nothing but A, B and c."""
 
 
 class RankAllocator:
@@ -74,18 +78,18 @@ class RankAllocator:
         self._latest: Tensor | None = None
         self._keeps_mask_at: int | None = None
         self._ema = torch.zeros(shape, device=self.device)
-        self._groups = _same_shapes(self.layers, self.device)
-        self._stacks_A = ShapeStacks([layer.A for layer in self.layers], self.device)
-        self._stacks_B = ShapeStacks([layer.B for layer in self.layers], self.device)
+        self._weight_scores = WeightScores(self.layers, config.eps, self.device)
+        self._scale_mask = ScaleMask(self.layers)
         tensors = [tensor for layer in self.layers for tensor in (layer.A, layer.B, layer.c)]
         self._replay = Replay(lambda: self._score_and_smooth(0), tensors)
         self._observed: Tensor | None = None
         self._has_observed = False
         self._sensitivity = (
-            SmoothedSensitivity(self._groups, config.beta, config.beta2) if config.score == "adalora" else None
+            SmoothedSensitivity(layers_by_shape(self.layers, self.device), config.beta, config.beta2)
+            if config.score == "adalora"
+            else None
         )
         self._host: tuple[int, FloatArray, float | None] | None = None
-        self._live_rows: list[Tensor] | None = None
 
     @property
     def is_final(self) -> bool:
@@ -125,7 +129,7 @@ class RankAllocator:
             self._has_observed = False
             self._sensitivity.scores(out=self._ema)
         else:
-            if self.config.score in _OF_WEIGHTS:
+            if self.config.score in OF_WEIGHTS:
                 self._replay()
             else:
                 self._score_and_smooth(step)
@@ -273,7 +277,7 @@ class RankAllocator:
             self.schedule.settle(int(state["t_f"]), self.live)
         elif state["is_held"]:
             self.schedule.hold()
-        self._host = self._live_rows = self._observed = None
+        self._host = self._observed = None
         if self.is_final:
             self._sensitivity = None
         elif self._sensitivity is not None:
@@ -299,13 +303,7 @@ class RankAllocator:
             observed, self._observed = self._observed, None
             if observed is not None:
                 return observed
-        if kind == "abs_c":
-            return torch.stack([layer.c.to(self.device, torch.float32) for layer in self.layers]).abs()
-        c = torch.stack([layer.c.to(self.device) for layer in self.layers])  # (modules, r)
-        if kind == "norm":
-            norms = norms_of_vectors(self._stacks_A(row_norms), self._stacks_B(column_norms), c)
-            return norms.to(torch.float32)
-        return shares(self._stacks_A(row_gram), self._stacks_B(column_gram), c, self.config.eps).to(torch.float32)
+        return self._weight_scores(kind)
 
     def _prune(self, step: int) -> PruneDecision:
         scores, _ = self._read()
@@ -326,7 +324,6 @@ class RankAllocator:
         before, self.mask = self.mask, choice.mask.reshape(self.mask.shape)
         self.threshold = choice.threshold
         self.prunings += 1
-        self._live_rows = None
         self._apply_mask()
         return PruneDecision(
             step=step,
@@ -364,16 +361,9 @@ class RankAllocator:
         )
 
     def _apply_mask(self) -> None:
-        """Set c = 0 for every pruned component, with one batched kernel per device. Does nothing once compacted."""
-        if self.components.is_compacted or self.mask.all():
-            return
-        c = self.layers[0].c
-        if self._live_rows is None or (self._live_rows[0].dtype, self._live_rows[0].device) != (c.dtype, c.device):
-            whole = torch.from_numpy(self.mask)
-            places = {(layer.c.device, layer.c.dtype) for layer in self.layers}
-            cast = {(device, dtype): to_device(whole, device).to(dtype).unbind() for device, dtype in places}
-            self._live_rows = [cast[layer.c.device, layer.c.dtype][row] for row, layer in enumerate(self.layers)]
-        torch._foreach_mul_([layer.c.data for layer in self.layers], self._live_rows)
+        """Set c = 0 for every pruned component. Does nothing once compacted."""
+        if not self.components.is_compacted:
+            self._scale_mask.apply(self.mask)
 
     def _read(self) -> tuple[FloatArray, float | None]:
         """Smoothed scores (modules, width) and the DEM value on the host, copied together at most once per step.
@@ -396,11 +386,3 @@ class RankAllocator:
     def _is_frozen(self, step: int) -> bool:
         """Whether the scores that were read at `step` can no longer change."""
         return self.schedule.is_final(step)
-
-
-def _same_shapes(layers: list[RankLayer], device: torch.device) -> list[tuple[Tensor, list[RankLayer]]]:
-    """Groups of layers of one shape, dtype and device, with their row numbers; a group shares batched kernels."""
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for row, layer in enumerate(layers):
-        groups.setdefault((layer.A.shape, layer.B.shape, layer.A.dtype, layer.A.device), []).append(row)
-    return [(torch.tensor(rows, device=device), [layers[row] for row in rows]) for rows in groups.values()]

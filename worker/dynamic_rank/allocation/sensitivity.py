@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ class SmoothedSensitivity:
     I = |w dL/dw|,  Ibar = beta1 Ibar + (1 - beta1) I,  Ubar = beta2 Ubar + (1 - beta2) |I - Ibar|,  s(w) = Ibar Ubar
     S_i = s(c_i) + mean_j s(A_ij) + mean_j s(B_ji)
 
-    `groups` are (row numbers, layers of one shape), as in RankAllocator. Takes twice the memory of the adapter.
+    `groups` are (row numbers, layers of one shape), see layers_by_shape. Takes twice the memory of the adapter.
     """
 
     groups: Sequence[tuple[Tensor, Sequence[RankLayer]]]
@@ -113,3 +114,11 @@ def _all_finite(tensors: Sequence[Tensor]) -> Tensor:
     device = tensors[0].device
     norms = [norm.to(device, torch.float32) for norm in torch._foreach_norm(list(tensors))]
     return torch.stack(norms).isfinite().all()
+
+
+def layers_by_shape(layers: Sequence[RankLayer], device: torch.device) -> list[tuple[Tensor, list[RankLayer]]]:
+    """Groups of layers of one shape, dtype and device, with their row numbers; a group shares batched kernels."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for row, layer in enumerate(layers):
+        groups.setdefault((layer.A.shape, layer.B.shape, layer.A.dtype, layer.A.device), []).append(row)
+    return [(torch.tensor(rows, device=device), [layers[row] for row in rows]) for rows in groups.values()]
