@@ -2,14 +2,12 @@
 
 Every kind that AutoModelForSequenceClassification supports is built on torch's meta device, without memory, to find the
 layers to adapt, the parts of the head, and the embedding. Run it after an update of transformers:
-`python scripts/model_architectures.py`. A test compares the file with the output of this script.
+`python -m scripts.model_architectures`. A test compares the file with the output of this script.
 """
 
-import contextlib
 import copy
 import dataclasses
 import json
-import re
 import sys
 import types
 import typing
@@ -17,12 +15,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from transformers import (
     CONFIG_MAPPING,
     AutoConfig,
-    AutoModelForSequenceClassification,
     PreTrainedConfig,
     PreTrainedModel,
 )
@@ -36,76 +32,10 @@ from transformers.utils import logging
 from dynamic_rank.adapter.heads import head_names
 from dynamic_rank.adapter.targets import is_linear, target_names
 from rankscope_worker.child.loading.model import OF_A_TASK
+from scripts.parameter_shapes import OPTION, divisors, inner, pattern, shapes
+from scripts.small_models import COUNTS, LABELS, POSITIONS, SIZES, build, shrunk
 
 TARGET = Path(__file__).parent.parent / "backend/rankscope/catalog/models/architectures.json"
-LABELS = 17
-# Distinct sizes, so that a size identifies its option.
-SIZES = {
-    "hidden_size": 96,
-    "d_model": 96,
-    "n_embd": 96,
-    "dim": 96,
-    "emb_dim": 96,
-    "word_embed_proj_dim": 48,
-    "embedding_size": 40,
-    "vocab_size": 1009,
-    "classifier_proj_size": 56,
-    "pooler_hidden_size": 72,
-}
-POSITIONS = {"max_position_embeddings": 131, "n_positions": 131}
-COUNTS = {
-    "num_hidden_layers": 3,
-    "n_layer": 3,
-    "n_layers": 3,
-    "num_layers": 3,
-    "encoder_layers": 3,
-    "decoder_layers": 5,
-    "num_decoder_layers": 5,
-}
-HEADS = dict.fromkeys(
-    (
-        "num_attention_heads",
-        "n_head",
-        "n_heads",
-        "num_heads",
-        "encoder_attention_heads",
-        "decoder_attention_heads",
-        "num_key_value_heads",
-    ),
-    4,
-)
-# Sizes for a second build. Two values of each option tell it from others that happen to be equal in one build: a size of 96
-# may be hidden_size, or num_attention_heads * head_dim.
-WIDTHS = (
-    "intermediate_size",
-    "encoder_ffn_dim",
-    "decoder_ffn_dim",
-    "d_ff",
-    "ffn_dim",
-    "hidden_dim",
-    "n_inner",
-    "type_vocab_size",
-)
-HEAD_DIMS = ("head_dim", "d_kv", "kv_channels", "attention_head_dim", "attention_head_size")
-PROBE = {
-    "head_dim": 28,
-    "d_kv": 28,
-    "num_attention_heads": 6,
-    "num_key_value_heads": 3,
-    "num_heads": 3,
-    "decoder_attention_heads": 2,
-    "relative_attention_num_buckets": 34,
-}
-# Further options without which some kinds can't be built.
-EXTRA: dict[str, dict[str, Any]] = {
-    "esm": {"pad_token_id": 1, "vocab_size": 1009},
-    "hunyuan_v1_dense": {"head_dim": 24},
-    "hunyuan_v1_moe": {"head_dim": 24, "num_experts": 2, "moe_topk": 1},
-    "ministral": {"head_dim": 24},
-    "nemotron": {"num_key_value_heads": 4},
-    "squeezebert": {"embedding_size": 96},
-    "reformer": {"axial_pos_embds_dim": (32, 64)},
-}
 # Options that change the names of layers. The names of all variants are included.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "deepseek_v2": [{"q_lora_rank": None}],
@@ -174,128 +104,6 @@ def add_sizes(entry: dict[str, Any], kind: str, config: PreTrainedConfig) -> Non
         del entry["aliases"]
 
 
-OPTION = re.compile(r"[a-z_]\w*")
-
-
-def shapes(kind: str, changes: dict[str, Any], prefix: str, heads: list[str]) -> dict[str, list[str]]:
-    """Returns the shapes of the body's parameters in terms of options, and the parameters that have them.
-
-    A shape is written as `num_attention_heads*head_dim hidden_size`. A dimension that no option sets is `?`.
-    """
-    builds = []
-    for number, probe in enumerate(({}, PROBE)):
-        config = shrunk(kind)
-        present = config.to_dict()
-        spread = {name: 101 + 4 * place + 60 * number for place, name in enumerate(WIDTHS)}
-        for name, value in {**spread, **probe}.items():
-            if name in present and (type(present[name]) is int or name in ("head_dim", "n_inner")):
-                with contextlib.suppress(AttributeError, ValueError, TypeError):
-                    setattr(config, name, value)
-        for name, value in changes.items():
-            setattr(config, name, value)
-        try:
-            model = build(config)
-        except Exception:
-            return {}
-        options = config.to_dict()
-        if options.get("head_dim") is None and options.get("num_attention_heads") and options.get("hidden_size"):
-            options["head_dim"] = options["hidden_size"] // options["num_attention_heads"]
-        builds.append((options, by_pattern(model, prefix, heads)))
-    found: dict[str, list[str]] = {}
-    for name, shape in builds[0][1].items():
-        if shape is None or any(len(other.get(name) or ()) != len(shape) for _, other in builds):
-            continue
-        terms = [term([(options, (sizes[name] or ())[at]) for options, sizes in builds]) for at in range(len(shape))]
-        if any(one != "?" for one in terms):
-            found.setdefault(" ".join(terms), []).append(name)
-    return found
-
-
-def by_pattern(model: PreTrainedModel, prefix: str, heads: list[str]) -> dict[str, tuple[int, ...] | None]:
-    """Returns the shape of the parameters by pattern; None where blocks differ."""
-    found: dict[str, tuple[int, ...] | None] = {}
-    for name, parameter in model.named_parameters():
-        if name.split(".")[0] not in heads:
-            key, shape = pattern(inner(name, prefix)), tuple(parameter.shape)
-            found[key] = shape if found.get(key, shape) == shape else None
-    return found
-
-
-def term(cases: list[tuple[dict[str, Any], int]]) -> str:
-    """Returns the option, or product of two, that has the size in every case, as `num_heads*d_kv` or `3*n_embd`; or `?`."""
-    known = [name for name, value in cases[0][0].items() if type(value) is int and value > 1 and may_be_a_size(name)]
-    known = [name for name in known if all(type(values.get(name)) is int for values, _ in cases)]
-    plain = [name for name in known if all(values[name] == size for values, size in cases)]
-    if plain:
-        return min(plain, key=lambda name: (name not in SIZES, name))
-    for count in (name for name in known if name.endswith("heads") or name == "n_head"):
-        for each in HEAD_DIMS:
-            if all(type(values.get(each)) is int and values[count] * values[each] == size for values, size in cases):
-                return f"{count}*{each}"
-    for factor in (2, 3, 4):
-        for name in known:
-            if all(factor * values[name] == size for values, size in cases):
-                return f"{factor}*{name}"
-    for extra in (1, 2, 4):
-        for name in POSITIONS:
-            if all(type(values.get(name)) is int and values[name] + extra == size for values, size in cases):
-                return f"{name}+{extra}"
-    return "?"
-
-
-def may_be_a_size(name: str) -> bool:
-    return name.endswith(
-        ("_size", "_dim", "_heads", "_embd", "d_model", "d_ff", "_inner", "dim", "_buckets", "n_head")
-    ) or (name in POSITIONS or name in SIZES)
-
-
-def divisors(kind: str) -> list[str]:
-    """Returns the options with a number of heads that this kind refuses unless it divides the width."""
-    found = []
-    for name in HEADS:
-        config = shrunk(kind)
-        if type(config.to_dict().get(name)) is not int or name == "num_key_value_heads":
-            continue
-        try:
-            values = config.to_dict() | {name: 7}
-            build(type(config)(**values))
-        except Exception as error:
-            if re.search("divi|multiple", str(error)):
-                found.append(name)
-    return found
-
-
-def shrunk(kind: str) -> PreTrainedConfig:
-    """Returns a small configuration of this kind."""
-    config = AutoConfig.for_model(kind)
-    present = config.to_dict()
-    changes = {**SIZES, **POSITIONS, **COUNTS, **HEADS, **EXTRA.get(kind, {})}
-    for name, value in changes.items():
-        if name in present and (type(present[name]) is int or name in EXTRA.get(kind, {})):
-            try:
-                setattr(config, name, value)
-            except (AttributeError, ValueError, TypeError):
-                continue
-    if kind == "zamba":  # a list defines its layers, which are tied in a pattern over all of them
-        config = AutoConfig.for_model(kind)
-    layer_types = getattr(config, "layer_types", None)
-    if isinstance(layer_types, list) and len(layer_types) > config.num_hidden_layers:
-        with contextlib.suppress(AttributeError):
-            config.layer_types = layer_types[: config.num_hidden_layers]
-    pad = getattr(config, "pad_token_id", None)
-    if isinstance(pad, int) and pad >= SIZES["vocab_size"]:
-        config.pad_token_id = 0
-    config.num_labels = LABELS
-    return config
-
-
-def build(config: PreTrainedConfig) -> PreTrainedModel:
-    """Builds the classifier on the meta device."""
-    with torch.device("meta"):
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_config(copy.deepcopy(config))
-    return model
-
-
 def names(model: PreTrainedModel, config: PreTrainedConfig, kind: str) -> dict[str, Any]:
     heads = head_names(model, "SEQ_CLS")
     prefix = str(model.base_model_prefix) if hasattr(model, model.base_model_prefix) else ""
@@ -362,15 +170,6 @@ def option_types(kind: str) -> dict[str, list[str]]:
         if field.name not in OF_A_TASK and all(one in JSON_TYPES for one in kinds):
             found.setdefault("|".join(sorted(JSON_TYPES[one] for one in kinds)), []).append(field.name)
     return {names: sorted(options) for names, options in sorted(found.items())}
-
-
-def inner(name: str, prefix: str) -> str:
-    return name.removeprefix(f"{prefix}.") if prefix else name
-
-
-def pattern(name: str) -> str:
-    """Returns the name with every number replaced by `*`."""
-    return ".".join("*" if part.isdigit() else part for part in name.split("."))
 
 
 def size_name(size: int, config: PreTrainedConfig) -> int | str:

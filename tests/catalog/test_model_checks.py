@@ -5,7 +5,6 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -88,12 +87,14 @@ FILES: dict[str, Callable[[Path], object]] = {
     ],
 )
 def test_tokenizer_is_refused_exactly_when_transformers_makes_no_real_one(
-    tmp_path: Path, script: ModuleType, kind: str, files: str
+    tmp_path: Path, kind: str, files: str
 ) -> None:
     from transformers import AutoModel, AutoTokenizer
 
+    from scripts.small_models import shrunk
+
     folder = tmp_path / "models" / "model"
-    AutoModel.from_config(script.shrunk(kind)).save_pretrained(folder)
+    AutoModel.from_config(shrunk(kind)).save_pretrained(folder)
     FILES[files](folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -126,12 +127,14 @@ def test_tokenizer_is_refused_exactly_when_transformers_makes_no_real_one(
     ],
 )
 def test_context_length_is_the_longest_text_that_the_model_takes(
-    tmp_path: Path, script: ModuleType, kind: str, changes: dict[str, Any]
+    tmp_path: Path, kind: str, changes: dict[str, Any]
 ) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    config = script.shrunk(kind)
+    from scripts.small_models import shrunk
+
+    config: Any = shrunk(kind)
     for name, value in changes.items():
         setattr(config, name, value)
     if config.pad_token_id is None:

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -124,11 +123,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_kind_of_model_is_counted_as_it_is_wrapped(
-    compare: Callable[..., RunPlan], settings: Settings, script: ModuleType, template: Path, kind: str
+    compare: Callable[..., RunPlan], settings: Settings, template: Path, kind: str
 ) -> None:
     from transformers import AutoModel
 
-    config = script.shrunk(kind)
+    from scripts.small_models import shrunk
+
+    config: Any = shrunk(kind)
     for name, value in SMALL.items():
         if type(config.to_dict().get(name)) is int:
             setattr(config, name, value)
@@ -140,12 +141,14 @@ def test_kind_of_model_is_counted_as_it_is_wrapped(
 
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "llama", "t5", "roberta"])
 def test_checkpoint_of_a_language_model_is_counted_without_its_head(
-    compare: Callable[..., RunPlan], settings: Settings, script: ModuleType, template: Path, kind: str
+    compare: Callable[..., RunPlan], settings: Settings, template: Path, kind: str
 ) -> None:
     """A masked model's file has no pooler, a T5 may have gated layers, embeddings are tied to the output."""
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
-    config = script.shrunk(kind)
+    from scripts.small_models import shrunk
+
+    config: Any = shrunk(kind)
     if kind == "t5":
         config.feed_forward_proj, config.is_gated_act, config.dense_act_fn = "gated-gelu", True, "gelu_new"
     loader = {"bert": AutoModelForMaskedLM, "roberta": AutoModelForMaskedLM, "t5": AutoModelForSeq2SeqLM}
@@ -158,22 +161,22 @@ def test_checkpoint_of_a_language_model_is_counted_without_its_head(
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("kind", ["bert", "llama", "roberta"])
 def test_quantised_checkpoint_is_counted_in_the_sizes_that_it_stands_for(
-    compare: Callable[..., RunPlan], settings: Settings, script: ModuleType, template: Path, kind: str, bits: int
+    compare: Callable[..., RunPlan], settings: Settings, template: Path, kind: str, bits: int
 ) -> None:
     from transformers import AutoModel, AutoModelForCausalLM
 
     loader = AutoModelForCausalLM if kind == "llama" else AutoModel
-    save_tokenizer(save_quantised(settings, script, kind, loader, bits), template)
+    save_tokenizer(save_quantised(settings, kind, loader, bits), template)
     compare({"name": "lora", "rank": 2}, full=False)
 
 
-def save_quantised(
-    settings: Settings, script: ModuleType, kind: str, loader: Any, bits: int, skip: list[str] | None = None
-) -> Path:
+def save_quantised(settings: Settings, kind: str, loader: Any, bits: int, skip: list[str] | None = None) -> Path:
     """A model of one block in 4 or 8 bits."""
     from transformers import BitsAndBytesConfig
 
-    config = script.shrunk(kind)
+    from scripts.small_models import shrunk
+
+    config: Any = shrunk(kind)
     for name, value in {"hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 1}.items():
         setattr(config, name, value)
     config.num_labels = 2
@@ -186,16 +189,16 @@ def save_quantised(
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_quantised_classification_head_is_refused_and_a_plain_one_kept(
-    compare: Callable[..., RunPlan], settings: Settings, script: ModuleType, template: Path, bits: int
+    compare: Callable[..., RunPlan], settings: Settings, template: Path, bits: int
 ) -> None:
     from transformers import AutoModelForSequenceClassification as Loader
 
-    folder = save_quantised(settings, script, "bert", Loader, bits)
+    folder = save_quantised(settings, "bert", Loader, bits)
     save_tokenizer(folder, template)
     with pytest.raises(BadInput, match="classification head"):
         compare({"name": "lora", "rank": 2}, full=False)
     shutil.rmtree(folder)
-    save_tokenizer(save_quantised(settings, script, "bert", Loader, bits, skip=["classifier"]), template)
+    save_tokenizer(save_quantised(settings, "bert", Loader, bits, skip=["classifier"]), template)
     compare({"name": "lora", "rank": 2}, full=False)
     with pytest.raises(BadInput, match="quantised"):
         compare({"name": "full"}, full=False)
