@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,58 +10,16 @@ from peft import PeftModel
 from transformers import Seq2SeqTrainer, Trainer, TrainerCallback
 
 from dynamic_rank import (
-    DynamicRankCallback,
-    DynamicRankConfig,
     RankMethod,
-    RankWarning,
     create_method,
     dem_loss,
     make_trainer_class,
-    wrap,
 )
 from dynamic_rank.adapter.components import components_of
-from dynamic_rank.allocation import snapshot
 from dynamic_rank.allocation.snapshot import Snapshot
+from tests.dynamic_rank.method_runs import Probe, train
 from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, labels, logits
 from tests.wide import wide
-
-
-class Probe(TrainerCallback):
-    """Live components in the model itself, right after each step."""
-
-    def __init__(self) -> None:
-        self.live: dict[int, list[int]] = {}
-
-    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> Any:
-        self.live[state.global_step] = [int((layer.c != 0).sum()) for layer in components_of(model).layers]
-
-
-def train(
-    folder: Path,
-    key: str = "dynamic_rank",
-    options: dict[str, Any] | None = None,
-    on_snapshot: Callable[[Snapshot], None] | None = None,
-    every: int = 1,
-    extra: Sequence[TrainerCallback] = (),
-    base: type[Trainer] = Trainer,
-    **changes: Any,
-) -> Any:
-    model, task = build()
-    defaults = {"dynamic_rank": {"target_rank": 2, "prune_interval": 2}, "lora": {"rank": 2}, "full": {}}
-    method = create_method(key, defaults[key] | (options or {}))
-    model = method.prepare(model, task)
-    warned: list[tuple[str, str]] = []
-    callbacks = method.callbacks(on_snapshot, every, lambda code, message: warned.append((code, message)))
-    trainer = make_trainer_class(base)(
-        model=model,
-        args=arguments(folder, **changes),
-        method=method,
-        train_dataset=Rows(),
-        eval_dataset=Rows(16),
-        callbacks=[*callbacks, *extra],
-    )
-    trainer.train()
-    return trainer, method, warned
 
 
 @pytest.mark.parametrize("compact", [True, False])
@@ -82,69 +40,6 @@ def test_live_components_in_the_model_equal_the_budget_after_every_pruning(tmp_p
     assert all(probe.live[step] == final for step in range(10, 21))
     cut = [layer.A.shape[0] for layer in components_of(trainer.model).layers]
     assert cut == (final if compact else [3] * 12)
-
-
-def test_snapshots_are_reported_at_the_start_every_step_and_the_end_in_one_layout(tmp_path: Path) -> None:
-    snapshots: list[Snapshot] = []
-    train(tmp_path, on_snapshot=snapshots.append)
-    assert [s.step for s in snapshots] == list(range(21))
-    assert {(s.mask.shape, s.scores.shape, s.n_modules, s.width) for s in snapshots} == {((12, 3), (12, 3), 12, 3)}
-    assert snapshots[0].mask.all()
-    assert not snapshots[0].scores.any()
-    assert [s.is_final for s in snapshots] == [s.step >= 10 for s in snapshots]
-    assert all((s.dem is not None) == (1 <= s.step <= 10) for s in snapshots)
-    assert not set(map(id, snapshots)) & {id(None)}
-    assert len({s.pack_mask() for s in snapshots}) > 1
-
-
-def test_snapshots_every_seven_steps_still_include_every_pruning(tmp_path: Path) -> None:
-    snapshots: list[Snapshot] = []
-    train(tmp_path, on_snapshot=snapshots.append, every=7)
-    assert [s.step for s in snapshots] == [0, 3, 5, 7, 9, 10, 14, 20]
-
-
-def test_a_snapshot_costs_one_copy_to_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copies: list[int] = []
-    original = snapshot.to_host
-
-    def counted(tensor: torch.Tensor) -> Any:
-        copies.append(tensor.nbytes)
-        return original(tensor)
-
-    monkeypatch.setattr("dynamic_rank.allocation.allocator.to_host", counted)
-    train(tmp_path, on_snapshot=lambda s: None)
-    # one per step from 0 to 10: two bytes per score, four at a pruning (3, 5, 7, 9, 10), and four for the DEM value
-    between, pruning = 2 * 36 + 4, 4 * 36 + 4
-    assert copies == [2 * 36, *[between] * 2, *[pruning, between] * 3, pruning, pruning]
-
-
-def test_scores_between_prunings_are_the_allocators_in_float16(tmp_path: Path) -> None:
-    seen: list[tuple[Snapshot, Any]] = []
-
-    def look(snapshot: Snapshot) -> None:
-        seen.append((snapshot, method._callback.allocator.scores().cpu().numpy()))
-
-    model, task = build()
-    method: Any = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
-    model = method.prepare(model, task)
-    trainer = make_trainer_class(Trainer)(
-        model=model, args=arguments(tmp_path), method=method, train_dataset=Rows(), callbacks=method.callbacks(look)
-    )
-    trainer.train()
-    for s, scores in seen[:11]:
-        expected = scores if s.is_pruning_step else scores.astype(np.float16).astype(np.float32)
-        np.testing.assert_array_equal(s.scores, expected)
-
-
-def test_packed_snapshots_are_little_endian_halves_and_bits(tmp_path: Path) -> None:
-    snapshots: list[Snapshot] = []
-    train(tmp_path, on_snapshot=snapshots.append)
-    last = snapshots[-1]
-    assert np.array_equal(np.frombuffer(last.pack_scores(), "<f2").reshape(12, 3), last.scores.astype(np.float16))
-    bits = np.unpackbits(np.frombuffer(last.pack_mask(), np.uint8), bitorder="little")[:36]
-    assert np.array_equal(bits.reshape(12, 3).astype(bool), last.mask)
-    broken = snapshot.Snapshot(**(vars(last) | {"scores": np.full((12, 3), np.nan, np.float32)}))
-    assert np.isnan(np.frombuffer(broken.pack_scores(), "<f2")).all()
 
 
 def without_dropout(model: Any) -> Any:
@@ -314,50 +209,6 @@ def test_a_trainer_without_the_methods_callback_is_refused(tmp_path: Path) -> No
         trainer.train()
 
 
-def plain_trainer(folder: Path, config: DynamicRankConfig, callback: TrainerCallback, **changes: Any) -> Any:
-    model, task = build()
-    return Trainer(
-        model=wrap(model, config, task), args=arguments(folder, **changes), train_dataset=Rows(), callbacks=[callback]
-    )
-
-
-def test_callback_alone_prunes_in_a_plain_trainer_and_warns_about_the_missing_dem_term(tmp_path: Path) -> None:
-    warned: list[tuple[str, str]] = []
-    snapshots: list[Snapshot] = []
-    config = DynamicRankConfig(target_rank=2, prune_interval=2)
-    callback = DynamicRankCallback(config, snapshots.append, on_warning=lambda code, text: warned.append((code, text)))
-    trainer = plain_trainer(tmp_path, config, callback)
-    trainer.train()
-    assert [code for code, _ in warned] == ["dem_missing"]
-    assert "dem_loss(model)" in warned[0][1]
-    assert sum(layer.A.shape[0] for layer in components_of(trainer.model).layers) == 24
-
-
-def test_warnings_without_a_hook_are_python_warnings(tmp_path: Path) -> None:
-    config = DynamicRankConfig(target_rank=2, prune_interval=2)
-    trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config), max_steps=20)
-    with pytest.warns(RankWarning, match=r"\[dem_missing\]"):
-        trainer.train()
-
-
-def test_plain_trainer_with_eta_zero_gives_no_warning_and_saves_the_rank_state(tmp_path: Path) -> None:
-    config = DynamicRankConfig(target_rank=2, prune_interval=2, eta=0)
-    trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config), save_strategy="steps", save_steps=20)
-    trainer.train()
-    assert (tmp_path / "checkpoint-20" / "rank_state.json").is_file()
-    # A plain Trainer also saves a plain LoRA.
-    loaded = PeftModel.from_pretrained(build()[0], tmp_path / "checkpoint-20")
-    torch.testing.assert_close(logits(loaded, batch()), logits(trainer.model, batch()), rtol=1e-6, atol=1e-6)
-
-
-def test_callback_on_a_model_that_was_not_wrapped_is_refused(tmp_path: Path) -> None:
-    model, _ = build()
-    callback = DynamicRankCallback(DynamicRankConfig(target_rank=2, prune_interval=2))
-    trainer = Trainer(model=model, args=arguments(tmp_path), train_dataset=Rows(), callbacks=[callback])
-    with pytest.raises(ValueError, match="has no dynamic-rank components"):
-        trainer.train()
-
-
 def test_run_too_short_for_the_schedule_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="prune_interval=100 does not fit"):
         train(tmp_path, options={"prune_interval": 100})
@@ -486,11 +337,3 @@ def test_adapter_can_be_disabled_and_enabled_after_compaction(tmp_path: Path) ->
     method.save_state(tmp_path / "state")
     method.load_state(tmp_path / "state")
     assert torch.equal(logits(model, batch()), adapted)
-
-
-def test_sharded_training_is_refused(tmp_path: Path) -> None:
-    config = DynamicRankConfig(target_rank=2, prune_interval=2)
-    trainer = plain_trainer(tmp_path, config, callback := DynamicRankCallback(config))
-    trainer.args.fsdp = True
-    with pytest.raises(ValueError, match="FSDP and DeepSpeed"):
-        callback.on_train_begin(trainer.args, trainer.state, trainer.control, model=trainer.model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,112 +12,20 @@ import pytest
 import torch
 from peft import PeftModel
 from torch import nn
-from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainingArguments
 
 from dynamic_rank import (
     DynamicRankCallback,
     DynamicRankConfig,
-    RankAllocator,
-    Snapshot,
     create_method,
-    dem_loss,
-    export_lora,
-    last_complete_checkpoint,
     make_trainer_class,
-    orthogonal_loss,
     wrap,
 )
 from dynamic_rank.adapter.components import components_of
-from dynamic_rank.adapter.term_count import TermCount
 from dynamic_rank.training.trainer_checks import check_arguments
 from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, logits
+from tests.dynamic_rank.trainer_forms import FORMS, OPTIONS, Script, assert_exports
 from tests.wide import each_once, wide
-
-FORMS = ("callback", "class")
-OPTIONS: dict[str, Any] = {"target_rank": 2, "prune_interval": 2}
-
-
-class StopAt(TrainerCallback):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if state.global_step == self.step:
-            control.should_save = control.should_training_stop = True
-        return control
-
-
-class Script:
-    """A training script in one of the two forms: the trainer, its model, the warnings, and the exported adapter."""
-
-    def __init__(
-        self,
-        form: str,
-        folder: Path,
-        options: dict[str, Any] | None = None,
-        extra: Sequence[TrainerCallback] = (),
-        model: Any = None,
-        base: type[Trainer] = Trainer,
-        own: Any = None,
-        **changes: Any,
-    ) -> None:
-        config = DynamicRankConfig(**(OPTIONS | (options or {})))
-        self.config = config
-        self.warned: list[str] = []
-        self.snapshots: list[Snapshot] = []
-        bare, task = (model, "SEQ_CLS") if model is not None else build()
-
-        def warn(code: str, message: str) -> None:
-            self.warned.append(code)
-
-        common: dict[str, Any] = {
-            "train_dataset": Rows(),
-            "eval_dataset": Rows(16),
-            "args": arguments(folder, **changes),
-        }
-        if form == "class":
-            self.method = create_method("dynamic_rank", OPTIONS | (options or {}))
-            self.model = self.method.prepare(bare, task)
-            callbacks = self.method.callbacks(self.snapshots.append, 1, warn)
-            common["method"] = self.method
-            kind = make_trainer_class(base)
-        else:
-            self.model = wrap(bare, config, task)
-            callback = DynamicRankCallback(config, self.snapshots.append, on_warning=warn)
-            callbacks = [callback]
-            term = orthogonal_loss if config.regularizer == "orthogonal" else dem_loss
-
-            class WithTerm(base):  # type: ignore[valid-type, misc]
-                def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-                    loss = super().compute_loss(model, inputs, *args, **kwargs)
-                    is_off = callback.is_settled or not model.training or config.eta == 0
-                    return loss if is_off else loss + config.eta * term(model)
-
-            kind = WithTerm
-        if own is not None:
-            common["optimizers"] = (own(self.model), None)
-        self._callback: Any = callbacks[0]
-        self.trainer: Any = kind(model=self.model, callbacks=[*callbacks, *extra], **common)
-
-    @property
-    def allocator(self) -> RankAllocator:
-        allocator = self._callback.allocator
-        assert isinstance(allocator, RankAllocator)
-        return allocator
-
-    def ranks(self) -> list[int]:
-        return [len(layer.kept) for layer in components_of(self.model).layers]
-
-    def tensors(self) -> Any:
-        return {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
-
-
-def assert_exports(script: Script, folder: Path, tolerance: float = 1e-5) -> None:
-    export_lora(script.model, folder)
-    loaded = PeftModel.from_pretrained(build()[0], folder)
-    expected = logits(script.model, batch())
-    torch.testing.assert_close(logits(loaded, batch()), expected, rtol=tolerance, atol=tolerance)
-
 
 ACCEPTED: dict[str, dict[str, Any]] = {
     "activation_checkpointing": {"activation_checkpointing": True},
@@ -235,37 +142,6 @@ def test_training_begins_by_checking_the_arguments(tmp_path: Path, form: str) ->
         )
 
 
-@pytest.mark.parametrize(
-    ("stop_at", "accumulation", "form"),
-    [
-        (3, 1, "class"),
-        (7, 1, "callback"),
-        (13, 1, "callback"),
-        (7, 4, "class"),
-        *wide((3, 1, "callback"), (7, 1, "class"), (10, 1, "callback"), (10, 1, "class")),
-        *wide((13, 1, "class"), (7, 4, "callback")),
-    ],
-)
-def test_resuming_is_bit_identical_before_inside_and_after_the_window(
-    tmp_path: Path, form: str, stop_at: int, accumulation: int
-) -> None:
-    changes: dict[str, Any] = {"gradient_accumulation_steps": accumulation}
-    whole = Script(form, tmp_path / "whole", **changes)
-    whole.trainer.train()
-    Script(form, tmp_path / "cut", extra=[StopAt(stop_at)], **changes).trainer.train()
-    again = Script(form, tmp_path / "cut", **changes)
-    again.trainer.train(resume_from_checkpoint=str(last_complete_checkpoint(tmp_path / "cut")))
-    assert again.ranks() == whole.ranks()
-    expected = whole.tensors()
-    assert expected.keys() == again.tensors().keys()
-    for name, tensor in again.tensors().items():
-        assert torch.equal(tensor, expected[name]), name
-    later = {snapshot.step: snapshot for snapshot in again.snapshots}
-    for snapshot in whole.snapshots:
-        if snapshot.step > stop_at:
-            assert later[snapshot.step].pack_scores() == snapshot.pack_scores()
-
-
 BEST: dict[str, dict[str, Any]] = {
     "steps": {"save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4},
     "best": {"save_strategy": "best", "eval_strategy": "steps", "eval_steps": 4},
@@ -336,88 +212,6 @@ def test_early_stopping_waits_for_the_final_mask(tmp_path: Path, form: str) -> N
     assert script.warned == []
 
 
-def gradient_of(tensor: torch.Tensor) -> torch.Tensor:
-    assert tensor.grad is not None
-    return tensor.grad.clone()
-
-
-def term_gradients(form: str, folder: Path, batches: int, divided: bool, options: dict[str, Any] | None = None) -> Any:
-    """The contribution of the regulariser to the gradients of A in the first two optimizer steps, divided by its weight."""
-    seen: list[list[torch.Tensor]] = []
-
-    class NoLoss(Trainer):
-        loss_is_scaled_for_ga = not divided
-
-        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            loss = super().compute_loss(model, inputs, *args, **kwargs)
-            assert isinstance(loss, torch.Tensor)
-            return 0.0 * loss
-
-    class Look(TrainerCallback):
-        def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-            seen.append([gradient_of(layer.A) for layer in components_of(model).layers])
-
-    script = Script(
-        form,
-        folder,
-        options,
-        [Look(), StopAt(2)],
-        base=NoLoss,
-        gradient_accumulation_steps=batches,
-        max_grad_norm=0.0,
-        optim="sgd",
-        learning_rate=1e-30,
-        weight_decay=0.0,
-    )
-    script.trainer.train()
-    return seen
-
-
-@pytest.mark.parametrize(
-    ("divided", "regularizer", "form"),
-    [
-        (True, "dem", "callback"),
-        (False, "dem", "class"),
-        (True, "orthogonal", "class"),
-        (False, "orthogonal", "callback"),
-        *wide(
-            (True, "dem", "class"),
-            (False, "dem", "callback"),
-            (True, "orthogonal", "callback"),
-            (False, "orthogonal", "class"),
-        ),
-    ],
-)
-def test_accumulated_batches_count_the_regulariser_once(
-    tmp_path: Path, form: str, divided: bool, regularizer: str
-) -> None:
-    """Whether Trainer divides the loss by the batches of a step or not; 16 batches in steps of 3, 3, ..., 1."""
-    options = {"regularizer": regularizer}
-    once = term_gradients(form, tmp_path / "1", 1, divided, options)
-    accumulated = term_gradients(form, tmp_path / "3", 3, divided, options)
-    for step in range(2):
-        for a, b in zip(once[step], accumulated[step], strict=True):
-            torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-9)
-
-
-def test_script_that_divides_the_term_itself_is_not_changed(tmp_path: Path) -> None:
-    config = DynamicRankConfig(**OPTIONS)
-    model = wrap(*build()[:1], config, "SEQ_CLS")
-    term = components_of(model)
-    term.term = TermCount(config.eta)
-    for _ in range(2):
-        term.term.begin_step()
-        for _ in range(4):
-            (config.eta * dem_loss(model) / 4).backward()
-            term.term.decide(1.0)
-    layer = components_of(model).layers[0]
-    accumulated = gradient_of(layer.A) / 2
-    layer.A.grad = None
-    term.term = None
-    (config.eta * dem_loss(model)).backward()
-    torch.testing.assert_close(accumulated, layer.A.grad)
-
-
 @pytest.mark.parametrize("form", ["class", *wide("callback")])
 def test_training_again_is_refused_after_compaction(tmp_path: Path, form: str) -> None:
     script = Script(form, tmp_path)
@@ -434,92 +228,6 @@ def test_evaluating_before_training_works(tmp_path: Path, form: str) -> None:
     assert before == pytest.approx(plain, abs=1e-6)
     script.trainer.train()
     assert script.warned == []
-
-
-@pytest.mark.parametrize(("stop_at", "form"), each_once([5, 13], FORMS))
-def test_resuming_with_other_steps_is_refused_until_the_mask_is_final(tmp_path: Path, form: str, stop_at: int) -> None:
-    Script(form, tmp_path, extra=[StopAt(stop_at)]).trainer.train()
-    longer = Script(form, tmp_path, max_steps=40)
-    checkpoint = str(tmp_path / f"checkpoint-{stop_at}")
-    if stop_at == 5:
-        with pytest.raises(ValueError, match="saved run has 20 steps, this one 40"):
-            longer.trainer.train(resume_from_checkpoint=checkpoint)
-    else:
-        longer.trainer.train(resume_from_checkpoint=checkpoint)
-        assert sum(longer.ranks()) == 24
-
-
-@pytest.mark.parametrize("form", ["class", *wide("callback")])
-def test_resuming_without_skipping_data_works(tmp_path: Path, form: str) -> None:
-    Script(form, tmp_path, extra=[StopAt(5)]).trainer.train()
-    again = Script(form, tmp_path, ignore_data_skip=True)
-    again.trainer.train(resume_from_checkpoint=True)
-    assert sum(again.ranks()) == 24
-
-
-def test_incomplete_checkpoint_is_refused_by_the_callback(tmp_path: Path) -> None:
-    Script("callback", tmp_path, extra=[StopAt(13)]).trainer.train()
-    (tmp_path / "checkpoint-13" / "rank_state.json").unlink()
-    with pytest.raises(ValueError, match=r"has no rank_state.json.*last_complete_checkpoint"):
-        Script("callback", tmp_path).trainer.train(resume_from_checkpoint=True)
-
-
-def test_resuming_the_callback_with_other_options_is_refused(tmp_path: Path) -> None:
-    Script("callback", tmp_path, extra=[StopAt(5)]).trainer.train()
-    with pytest.raises(ValueError, match=r"option beta=0\.9, but this run has 0\.5"):
-        Script("callback", tmp_path, {"beta": 0.5}).trainer.train(resume_from_checkpoint=True)
-
-
-def test_callback_resumes_a_checkpoint_from_before_the_pruning_phase(tmp_path: Path) -> None:
-    old = {"pruning_phase": "absolute", "init": "small_random"}
-    whole = Script("callback", tmp_path / "whole", old)
-    whole.trainer.train()
-    Script("callback", tmp_path / "cut", old, extra=[StopAt(5)]).trainer.train()
-    written = tmp_path / "cut" / "checkpoint-5" / "rank_state.json"
-    info = json.loads(written.read_text())
-    del info["options"]["pruning_phase"]
-    info["options"]["init"] = "paper"
-    written.write_text(json.dumps(info))
-    again = Script("callback", tmp_path / "cut", old)
-    again.trainer.train(resume_from_checkpoint=True)
-    assert again.ranks() == whole.ranks()
-    assert all(torch.equal(tensor, whole.tensors()[name]) for name, tensor in again.tensors().items())
-
-
-@pytest.mark.parametrize(("at", "form"), each_once([0, 5, 13], FORMS))
-def test_out_of_memory_with_auto_find_batch_size_restarts(tmp_path: Path, form: str, at: int) -> None:
-    class Full(TrainerCallback):
-        has_failed = False
-
-        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.global_step == at and not self.has_failed:
-                self.has_failed = True
-                raise RuntimeError("CUDA out of memory. Tried to allocate")
-
-    script = Script(form, tmp_path, extra=[Full()], auto_find_batch_size=True)
-    if at == 13:
-        with pytest.raises(RuntimeError, match=r"already compacted.*auto_find_batch_size"):
-            script.trainer.train()
-        return
-    script.trainer.train()
-    assert script.allocator.last_step == 20
-    assert sum(script.ranks()) == 24
-
-
-def test_out_of_memory_after_a_resume_restarts_from_the_checkpoint(tmp_path: Path) -> None:
-    class Full(TrainerCallback):
-        has_failed = False
-
-        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.global_step == 6 and not self.has_failed:
-                self.has_failed = True
-                raise RuntimeError("CUDA out of memory. Tried to allocate")
-
-    Script("callback", tmp_path, extra=[StopAt(5)]).trainer.train()
-    again = Script("callback", tmp_path, extra=[Full()], auto_find_batch_size=True)
-    again.trainer.train(resume_from_checkpoint=True)
-    assert again.allocator.last_step == 20
-    assert sum(again.ranks()) == 24
 
 
 def test_model_init_creates_a_new_model_for_each_training_with_the_callback(tmp_path: Path) -> None:
