@@ -1,14 +1,10 @@
 """Forged backups: rejected before anything is changed, and never able to reach another file."""
 
 import gzip
-import hashlib
-import io
-import json
 import os
 import shutil
 import sqlite3
 import tarfile
-import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from copy import copy
@@ -21,78 +17,18 @@ from rankscope.backup.restore import restore_backup
 from rankscope.backup.unpack import unpack
 from rankscope.backup.write import write_backup
 from rankscope.contract.errors import StartupError
-from rankscope.data_folder import in_use, is_plain_file, open_to_append
+from rankscope.data_folder import in_use
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine
 from rankscope.store.database.schema import migrate
+from tests.backend.forged_backups import Made, file, special
 from tests.backend.store_setup import queued_run, read_run
-from tests.backend.test_backup import fill, rows
-
-Member = tuple[tarfile.TarInfo, bytes]
+from tests.backend.test_backup import rows
 
 
 @pytest.fixture
 def database_kind() -> str:
     return "sqlite"
-
-
-class Made:
-    """A genuine backup in parts, to be reassembled with changes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        old = Settings(_env_file=None, data_dir=folder / "old")
-        old.data_dir.mkdir(parents=True)
-        self.run_id, self.waiting = fill(old)
-        self.rows = rows(old)
-        write_backup(old, folder / "good.tar.gz")
-        with tarfile.open(folder / "good.tar.gz") as archive:
-            self.members: list[Member] = [(one, archive.extractfile(one).read()) for one in archive]  # type: ignore[union-attr]
-
-    def with_members(self, *more: Member, name: str = "bad.tar.gz") -> Path:
-        path = self.folder / name
-        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
-            for member, content in (*self.members, *more):
-                archive.addfile(member, io.BytesIO(content))
-        return path
-
-    def with_sql(self, *statements: str) -> Path:
-        """Changes the database, and the note's checksum to match."""
-        database = self.folder / "changed.db"
-        database.write_bytes(self.content("database.db"))
-        with closing(sqlite3.connect(database, isolation_level=None)) as raw:
-            raw.execute("PRAGMA foreign_keys=OFF")
-            for statement in statements:
-                raw.execute(statement)
-        content = database.read_bytes()
-        return self.replaced({"database.db": content, "backup.json": self.note(content)})
-
-    def note(self, database: bytes, **changes: Any) -> bytes:
-        note = json.loads(self.content("backup.json")) | {"sha256": hashlib.sha256(database).hexdigest()} | changes
-        return json.dumps(note).encode()
-
-    def replaced(self, contents: dict[str, bytes]) -> Path:
-        path = self.folder / "bad.tar.gz"
-        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
-            for member, content in self.members:
-                content = contents.get(member.name, content)
-                archive.addfile(file(member.name, content)[0], io.BytesIO(content))
-        return path
-
-    def content(self, name: str) -> bytes:
-        return next(content for member, content in self.members if member.name == name)
-
-
-def file(name: str, content: bytes = b"x") -> Member:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    return member, content
-
-
-def special(name: str, kind: bytes, target: str = "") -> Member:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, target
-    return member, b""
 
 
 @pytest.fixture(scope="module")
@@ -437,67 +373,3 @@ def test_a_backup_contains_neither_links_nor_the_token(made: Made, tmp_path: Pat
             assert member.isreg(), member.name
             assert b"secret of this place" not in archive.extractfile(member).read()  # type: ignore[union-attr]
     assert (tmp_path / "b.tar.gz").stat().st_mode & 0o077 == 0
-
-
-def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:
-    root, secret = tmp_path / "runs", tmp_path / "token"
-    secret.write_text("secret")
-    (root / "abc" / "attempt-1").mkdir(parents=True)
-    (root / "abc" / "attempt-1" / "log.txt").symlink_to(secret)
-    (root / "linked").symlink_to(tmp_path)
-    for path in (root / "abc" / "attempt-1" / "log.txt", root / "linked" / "token", root / "linked" / "new"):
-        with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
-            open_to_append(root, path)
-        assert not is_plain_file(root, path)
-    assert secret.read_text() == "secret"
-    assert not (tmp_path / "new").exists()
-    with open(open_to_append(root, root / "new" / "attempt-1" / "log.txt"), "ab") as log:
-        log.write(b"line\n")
-    assert is_plain_file(root, root / "new" / "attempt-1" / "log.txt")
-
-
-Launch = Callable[..., str]
-
-
-def test_no_download_leaves_the_runs_folder(api: Any, server: Any, launch: Launch) -> None:
-    """A link `log.txt -> ../../../token` once put the token into the bundle."""
-    run_id = launch()
-    settings = server.settings
-    secret = settings.data_dir / "secret"
-    secret.write_text("the secret of this place")
-    attempt = settings.attempt_dir(run_id, 1)
-    attempt.mkdir(parents=True)
-    (attempt / "log.txt").symlink_to("../../../secret")
-    (attempt / "adapter").symlink_to(settings.data_dir)
-    engine = server.app.state.resources.engine
-    with engine.execution_options(rankscope_write=True).begin() as connection:
-        connection.exec_driver_sql("UPDATE run SET attempt = 1, artifact = 'adapter', status = 'done'")
-        connection.exec_driver_sql(
-            "INSERT INTO attempt (run_id, number, worker, started_at) VALUES (?, 1, 'w', 1)", (run_id,)
-        )
-    paths = [
-        "log",
-        "log?attempt=1",
-        "log/search?q=secret",
-        "log/download",
-        "log/download?attempt=1",
-        "bundle",
-        "adapter",
-        "rank_pattern.json",
-        "checkpoints",
-        "report.html",
-        "",
-    ]
-    for path in paths:
-        answer = api.get(f"/api/v1/runs/{run_id}/{path}".rstrip("/"))
-        content = answer.content
-        if answer.headers["content-type"] == "application/zip":
-            content = b"".join(gunzipped(content))
-        assert b"secret of this place" not in content, path
-    shutil.rmtree(settings.runs_dir)
-    secret.unlink()
-
-
-def gunzipped(content: bytes) -> list[bytes]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return [archive.read(name) for name in archive.namelist()]

@@ -1,21 +1,15 @@
 """Who may sign in, from where, and the cookies and headers of responses."""
 
 import http.client
-import os
-import re
-import stat
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from itertools import count
 from pathlib import Path
 
 import httpx
 import pytest
 
-from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
+from rankscope.api.guard.auth import Gatekeeper
 from rankscope.api.guard.sessions import COOKIE_MAX_AGE_S, Sessions, cookie_name
-from rankscope.contract.errors import StartupError, TooManyAttempts
 from rankscope.settings import Settings
 from tests.backend.conftest import Server
 from tests.stack import TOKEN
@@ -213,42 +207,6 @@ def test_trusted_proxy_tells_the_address_and_the_scheme(settings: Settings, serv
         assert "secure" in answer.headers["set-cookie"].lower()
 
 
-def refused(limit: AttemptLimit, address: str) -> bool:
-    try:
-        limit.count_failure(address)
-    except TooManyAttempts:
-        return True
-    return False
-
-
-def test_limit_forgets_after_its_window_and_counts_addresses_apart() -> None:
-    now = [0.0]
-    limit = AttemptLimit(limit=2, window_s=60, clock=lambda: now[0])
-    assert [refused(limit, "192.0.2.1") for _ in range(3)] == [False, False, True]
-    assert not refused(limit, "192.0.2.2")
-    now[0] = 60.0
-    assert not refused(limit, "192.0.2.1")
-
-
-def test_limit_counts_a_customers_ipv6_addresses_together() -> None:
-    limit = AttemptLimit(limit=2)
-    assert [refused(limit, f"2001:db8::{number}") for number in range(3)] == [False, False, True]
-    assert not refused(limit, "2001:db8:0:1::1")
-    assert [refused(limit, address) for address in ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1")][-1]
-
-
-def test_limit_holds_from_many_threads_and_addresses() -> None:
-    """Each check removed the oldest times and emptied entries while another thread read them: IndexError."""
-    ticks = count()
-    limit = AttemptLimit(limit=3, window_s=50, clock=lambda: float(next(ticks)))
-    with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(refused, limit, f"192.0.2.{number % 5}") for number in range(4000)]:
-            done.result()
-        for done in [pool.submit(refused, limit, f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(12_000)]:
-            done.result()
-    assert len(limit) == 10_000
-
-
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -313,75 +271,9 @@ def test_every_response_has_the_security_headers(visitor: httpx.Client, path: st
     assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_token_is_made_once_for_its_owner_alone(settings: Settings) -> None:
-    fresh = settings.model_copy(update={"token": ""})
-    with ThreadPoolExecutor(8) as pool:
-        tokens = {done.result() for done in [pool.submit(load_or_create_token, fresh) for _ in range(8)]}
-    (token,) = tokens
-    assert len(token) == 32
-    assert load_or_create_token(fresh) == token
-    assert stat.S_IMODE((settings.data_dir / "token").stat().st_mode) == 0o600
-    assert load_or_create_token(settings) == TOKEN
-    assert [path.name for path in settings.data_dir.iterdir() if path.name.startswith(".")] == []
-
-
-NOT_A_TOKEN = [
-    b"",
-    b" \n",
-    b"\x00" * 20,
-    b"short",
-    b"fifteen-letters",
-    "schlüssel-mit-umlaut".encode(),
-    b"two words, long enough",
-    b"\xff" * 20,
-]
-
-
-@pytest.mark.parametrize("content", NOT_A_TOKEN)
-def test_guessable_token_is_refused(settings: Settings, content: bytes) -> None:
-    fresh = settings.model_copy(update={"token": ""})
-    settings.data_dir.mkdir(exist_ok=True)
-    (settings.data_dir / "token").write_bytes(content)
-    with pytest.raises(StartupError, match=re.escape(str(settings.data_dir / "token"))):
-        load_or_create_token(fresh)
-    assert (settings.data_dir / "token").read_bytes() == content
-    if text := content.decode("latin-1"):
-        with pytest.raises(StartupError, match="RANKSCOPE_TOKEN"):
-            load_or_create_token(settings.model_copy(update={"token": text}))
-
-
 def test_empty_token_opens_nothing() -> None:
     with pytest.raises(ValueError, match="empty"):
         Gatekeeper("")
-
-
-@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
-def test_token_that_is_not_a_regular_file_is_refused(settings: Settings, tmp_path: Path, kind: str) -> None:
-    fresh, path = settings.model_copy(update={"token": ""}), settings.data_dir / "token"
-    settings.data_dir.mkdir(exist_ok=True)
-    (tmp_path / "elsewhere").write_text("a token of another installation")
-    match kind:
-        case "link":
-            path.symlink_to(tmp_path / "elsewhere")
-        case "dangling link":
-            path.symlink_to(tmp_path / "nothing")
-        case "pipe":
-            os.mkfifo(path)
-        case "folder":
-            path.mkdir()
-    with pytest.raises(StartupError, match="token file"):
-        load_or_create_token(fresh)
-    assert not (tmp_path / "nothing").exists()
-
-
-def test_token_readable_by_others_is_made_private(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    fresh, path = settings.model_copy(update={"token": ""}), settings.data_dir / "token"
-    token = load_or_create_token(fresh)
-    path.chmod(0o644)
-    assert load_or_create_token(fresh) == token
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert "0644" in caplog.text
-    assert token not in caplog.text
 
 
 @pytest.mark.parametrize(
