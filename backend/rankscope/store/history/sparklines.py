@@ -76,7 +76,7 @@ def _chunks(session: Session, run_ids: Sequence[str], metric: str) -> _Parts:
 def _tails(session: Session, run_ids: Sequence[str], metric: str) -> _Parts:
     """Points of events that are not in chunks: the first event after each of some evenly spaced numbers."""
     place = _PLACES.subquery()
-    start = col(Run.chunked_seq) + (col(Run.last_seq) - col(Run.chunked_seq)) * place.c.number / (_EVENTS - 1)
+    start = col(Run.chunked_seq) + (col(Run.last_seq) - col(Run.chunked_seq)) * place.c.number // (_EVENTS - 1)
     following = (
         select(func.min(col(Event.seq)))
         .where(col(Event.run_id) == col(Run.id), col(Event.kind) == "metrics", col(Event.seq) > start)
