@@ -78,9 +78,9 @@ def _facts(run: ExportedRun) -> str:
         ("Steps", f"{run.step} of {run.total_steps or 'unknown'}"),
         (
             f"Best {headline.title}",
-            "none" if headline.best is None else f"{headline.best} at step {headline.best_step}",
+            "none" if headline.best is None else f"{headline.best:.5g} at step {headline.best_step}",
         ),
-        (f"Last {headline.title}", "none" if last is None else f"{last.last} at step {last.last_step}"),
+        (f"Last {headline.title}", "none" if last is None else f"{last.last:.5g} at step {last.last_step}"),
         ("Live components", "none" if run.live is None else f"{run.live:,}"),
         ("Mean rank", "none" if run.mean_rank is None else f"{run.mean_rank:.2f}"),
         ("Trained parameters", _count(run.trained_parameters)),
