@@ -46,7 +46,6 @@ def answer_of(engine: Engine, processes: AnswerProcesses, experiment_id: str, se
 
 
 def _data(trial: Trial) -> TrialData:
-    rate = trial.options.get("learning_rate")
     return TrialData(
         number=trial.number,
         purpose=trial.purpose,
@@ -55,7 +54,7 @@ def _data(trial: Trial) -> TrialData:
         variant=trial.variant,
         budget=trial.budget,
         seed=trial.seed,
-        learning_rate=float(rate) if isinstance(rate, int | float) else None,
+        learning_rate=trials.learning_rate_of(trial),
         value=trial.value,
         ranks=trial.ranks,
         kept_parameters=trial.kept_parameters,

@@ -116,7 +116,8 @@ def get_prediction(
     )
     with reading(engine) as session:
         job = read_job(session, prediction_id, PREDICT, missing)
-        if job.payload["run_id"] != run_id:
+        payload = PredictPayload.model_validate(job.payload)
+        if payload.run_id != run_id:
             raise missing
         message, next_step = why(
             job,
@@ -125,7 +126,6 @@ def get_prediction(
             running="A worker is loading the models.",
             then=", then try again.",
         )
-        payload = PredictPayload.model_validate(job.payload)
         result = None if job.result is None else PredictResult.model_validate(job.result)
         return Prediction(
             id=job.id,

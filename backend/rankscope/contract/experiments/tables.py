@@ -59,7 +59,7 @@ class Trial(SQLModel, table=True):
 
     value: float | None = None
     """The headline metric at the end. Null without a result, and if it is not finite."""
-    metrics: Payload = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    metrics: dict[str, float | str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     """All final metrics by name; values that are not finite are the strings "NaN", "Infinity" and "-Infinity"."""
     ranks: dict[str, int] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     """Kept rank of each module by name, 0 included, in the order of the model. Null for methods without ranks."""

@@ -1,11 +1,10 @@
 """The tables of sweeps. Everything else about a sweep is computed from its design and its trials."""
 
-from pydantic import JsonValue
 from sqlalchemy import JSON, BigInteger, Column, Enum, Index, Integer
 from sqlmodel import Field, SQLModel
 
 from rankscope.contract.stored import Payload
-from rankscope.contract.sweeps.design import SweepStatus, SweepTrialStatus
+from rankscope.contract.sweeps.design import SweepStatus, SweepTrialStatus, Values
 
 
 class Sweep(SQLModel, table=True):
@@ -48,14 +47,14 @@ class SweepTrial(SQLModel, table=True):
     status: SweepTrialStatus = Field(
         sa_column=Column(Enum(SweepTrialStatus, native_enum=False, length=16), nullable=False)
     )
-    options: Payload = Field(sa_column=Column(JSON, nullable=False))
+    options: Values = Field(sa_column=Column(JSON, nullable=False))
     """The values of its point, by parameter."""
     run_id: str | None = Field(default=None, max_length=16)
     """Its run, which may have been deleted since."""
     value: float | None = None
     """The metric of the finished run. Null without a result, and if it is not finite."""
     is_diverged: bool = False
-    rungs: list[JsonValue] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    rungs: list[float | None] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     """The metric at each rung that its run has reached; null if it was not finite."""
     message: str | None = None
     """Why it was stopped or has failed."""

@@ -24,7 +24,7 @@ from rankscope.launch.trial_run import TrialRefused, trial_run
 from rankscope.settings import Settings
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.experiments import experiments, steps, trials
-from rankscope.store.experiments.plan import SOURCE_TRIAL, ExperimentPlan, KnownTrial
+from rankscope.store.experiments.plan import ExperimentPlan, KnownTrial
 from rankscope.store.history import snapshots
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def _launch(engine: Engine, settings: Settings, catalog: Catalog, experiment_id:
         if experiment.status not in steps.ACTIVE or not planned or room <= 0:
             return 0
         by_number = {one.number: one for one in stored}
-        sources = {one.number: by_number.get(_source(one)) for one in planned[:room]}
+        sources = {one.number: by_number.get(trials.source_of(one) or 0) for one in planned[:room]}
         modules = {number: _modules(session, one) for number, one in sources.items()}
         session.expunge_all()
     launched = 0
@@ -112,11 +112,6 @@ def _by_seed(design: Design, planned: Sequence[Trial]) -> list[Trial]:
     """Tuning first, then all methods and controls of one seed before the next, so that partial results are balanced."""
     place = {seed: at for at, seed in enumerate(design.seeds)}
     return sorted(planned, key=lambda one: (one.purpose != TrialPurpose.tune, place.get(one.seed, 0), one.number))
-
-
-def _source(trial: Trial) -> int:
-    number = trial.options.get(SOURCE_TRIAL)
-    return number if isinstance(number, int) else 0
 
 
 def _modules(session: Session, source: Trial | None) -> list[StoredModule]:

@@ -4,8 +4,6 @@ import json
 import math
 from collections.abc import Sequence
 
-from pydantic import JsonValue
-
 from rankscope.contract.evaluation.row_values import read_row_values
 from rankscope.contract.experiments.design import LARGEST_RESULT, Collapse, Design
 from rankscope.contract.metrics import EVALUATION
@@ -46,7 +44,7 @@ def result_of(settings: Settings, run: Run | None, design: Design, task: str) ->
     return Ended(result, _scores(settings, run, design.metric.name, value))
 
 
-def _predicts_one_class(run: Run, metrics: dict[str, JsonValue], design: Design, task: str) -> bool:
+def _predicts_one_class(run: Run, metrics: dict[str, float | str], design: Design, task: str) -> bool:
     """Whether the model predicts a single class: it gets as many rows right as some class has, and a correlation of 0.
 
     The latter only if the task has a metric that is 0 for a constant prediction.
@@ -59,7 +57,7 @@ def _predicts_one_class(run: Run, metrics: dict[str, JsonValue], design: Design,
     return any(share is not None and abs(right - share) < 1e-9 for share in shares)
 
 
-def _metrics(run: Run) -> dict[str, JsonValue]:
+def _metrics(run: Run) -> dict[str, float | str]:
     """The last value of each metric of the evaluation."""
     return {name: one["last"] for name, one in run.metrics.items() if name.startswith(EVALUATION)}
 

@@ -11,6 +11,7 @@ from rankscope.contract.experiments.tables import Trial
 from rankscope.contract.methods import METHODS, AnyMethod, Method
 from rankscope.contract.stored import StoredConfig, StoredModule
 from rankscope.launch.changes import merge
+from rankscope.store.experiments import trials
 from rankscope.store.experiments.plan import LEARNING_RATE
 
 VALIDATION_SHARE = 0.15
@@ -52,7 +53,7 @@ def trial_config(
         ranks = _given_ranks(variant.control, trial, source, modules)
         found = (kind.with_ranks(ranks, method_at(of, trial.budget, steps)) for kind in METHODS.values())
         method = next(one for one in found if one is not None)
-    rate = trial.options.get(LEARNING_RATE) or _untuned_rate(design, variant, training)
+    rate = trials.learning_rate_of(trial) or _untuned_rate(design, variant, training)
     changes: dict[str, object] = {
         "method": method.model_dump(mode="json"),
         "training": {"seed": trial.seed, **({} if rate is None else {"learning_rate": rate})},

@@ -109,7 +109,7 @@ def known_trials(trials: Sequence[StoredTrial]) -> list[KnownTrial]:
             values=one.options,
             value=one.value,
             is_diverged=one.is_diverged,
-            rungs=[float(value) if isinstance(value, int | float) else None for value in one.rungs],
+            rungs=one.rungs,
         )
         for one in trials
     ]
@@ -125,8 +125,7 @@ def _collect(engine: Engine, sweep_id: str, now: float) -> None:
         design = sweeps.design_of(sweeps.get(session, sweep_id))
         for trial in sweeps.read_trials(session, sweep_id, status=SweepTrialStatus.running):
             run = session.get(Run, trial.run_id)
-            (known,) = known_trials([trial])
-            rungs = list(known.rungs) if run is None else rungs_of(session, run, design, list(known.rungs))
+            rungs = trial.rungs if run is None else rungs_of(session, run, design, trial.rungs)
             result = result_of(run, design, rungs)
             if result.status is not None or list(result.rungs) != trial.rungs:
                 found[trial.number, trial.run_id] = result

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import JsonValue
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col, delete
 
@@ -11,6 +10,7 @@ from rankscope.contract.experiments.design import Collapse, TrialPurpose, TrialS
 from rankscope.contract.experiments.tables import Trial, TrialRows
 from rankscope.store.experiments import row_scores
 from rankscope.store.experiments.experiments import touch
+from rankscope.store.experiments.plan import LEARNING_RATE, SOURCE_TRIAL
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class TrialResult:
     """What a finished training has measured; see the columns of `Trial`."""
 
     value: float | None
-    metrics: dict[str, JsonValue] = field(default_factory=dict)
+    metrics: dict[str, float | str] = field(default_factory=dict)
     ranks: dict[str, int] | None = None
     kept_parameters: int | None = None
     collapse: Collapse | None = None
@@ -46,6 +46,18 @@ def counts(session: Session, experiment_ids: Sequence[str], *, purpose: TrialPur
     of = (col(Trial.experiment_id).in_(experiment_ids), col(Trial.purpose) == purpose)
     query = select(col(Trial.experiment_id), func.count()).where(*of).group_by(col(Trial.experiment_id))
     return dict.fromkeys(experiment_ids, 0) | {each: int(n) for each, n in session.execute(query)}
+
+
+def learning_rate_of(trial: Trial) -> float | None:
+    """Returns the rate that the trial chose, or that was imported as a number with it."""
+    rate = trial.options.get(LEARNING_RATE)
+    return float(rate) if isinstance(rate, int | float) else None
+
+
+def source_of(trial: Trial) -> int | None:
+    """Returns the number of the trial whose ranks a control gets."""
+    number = trial.options.get(SOURCE_TRIAL)
+    return number if isinstance(number, int) else None
 
 
 def of_run(session: Session, run_id: str) -> list[Trial]:

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pydantic import JsonValue
 from sqlalchemy import case, func, select, update
 from sqlmodel import Session, col, delete
 
 from rankscope.contract.errors import NotFound
-from rankscope.contract.stored import Payload
-from rankscope.contract.sweeps.design import SweepDesign, SweepStatus, SweepTrialStatus
+from rankscope.contract.sweeps.design import SweepDesign, SweepStatus, SweepTrialStatus, Values
 from rankscope.contract.sweeps.tables import Sweep, SweepTrial
 from rankscope.store.runs import new_run_id
 
@@ -38,11 +36,11 @@ class StoredTrial(NamedTuple):
     point: int
     seed: int
     status: SweepTrialStatus
-    options: Payload
+    options: Values
     run_id: str | None
     value: float | None
     is_diverged: bool
-    rungs: list[JsonValue]
+    rungs: list[float | None]
     message: str | None
 
 
