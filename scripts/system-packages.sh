@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need beside Python and Node if it is missing: Chromium for the browser tests, and a C compiler,
+# Installs what the tests need in addition to Python and Node, if it is missing: Chromium for the browser tests, and a C compiler,
 # because those of GPU detection build a stand-in for NVIDIA's library. As root on Debian only; others install it themselves.
 set -eu
 missing=""

@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     disk_full = 23
     lease_lost = 30
     other_code = 31
-    """RankScope was upgraded after the worker had started, so this process would run other code than the worker."""
+    """RankScope was upgraded after the worker had started, so this process would run different code from the worker."""
 
 
 @dataclass(frozen=True)

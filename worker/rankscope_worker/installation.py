@@ -1,4 +1,4 @@
-"""Notices an upgrade of RankScope while a worker runs: its children would run other code than the worker itself."""
+"""Notices an upgrade of RankScope while a worker runs: its children would run different code from the worker."""
 
 import hashlib
 import logging
@@ -29,14 +29,14 @@ class Installation:
             if not self._is_outdated and installed_code() != self.code:
                 self._is_outdated = True
                 _log.warning(
-                    "This worker runs code of an earlier installation. It takes no new runs and jobs; restart it. "
+                    "This worker runs code of an earlier installation. It takes no new runs or jobs; restart it. "
                     "Its current runs continue."
                 )
             return self._is_outdated
 
 
 def end_if_other_code(exit_code: int) -> None:
-    """Ends this child if it runs other code than its worker. A child that was started by hand has no worker."""
+    """Ends this child if its code differs from its worker's. A child that was started by hand has no worker."""
     if os.environ.get(CODE_VARIABLE, "") not in ("", installed_code()):
         sys.stderr.write("RankScope's installed code is not the code that its worker runs.\n")
         sys.stderr.flush()

@@ -71,7 +71,7 @@ def _trained_time(session: Session, run: Run) -> Places | str:
 def _tokens(session: Session, run: Run) -> Places | str:
     if TOKENS_SEEN not in run.metrics:
         return "its tokens were not counted, because an earlier version trained it" if run.metrics else _NOT_STARTED
-    # Between two points of the reduced curve, the number of tokens a step is nearly constant.
+    # Between two points of the reduced curve, the number of tokens per step is nearly constant.
     curve = read_curves(session, run.id, [TOKENS_SEEN], limit=_TOKEN_POINTS)[TOKENS_SEEN].points
     steps, tokens = curve.steps.astype(float), curve.values
     if run.parent_id is None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 JobState = Literal["waiting", "running", "done", "failed"]
-"""Of a job, as the API says it."""
+"""The state of a job in the API."""
 
 
 class JobStatus(StrEnum):

@@ -320,7 +320,7 @@ class Worker(SQLModel, table=True):
     free_memory_bytes: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     is_draining: bool = False
     is_outdated: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    """Whether RankScope was upgraded since the worker started. It takes no new runs and jobs until it is restarted."""
+    """Whether RankScope was upgraded since the worker started. It takes no new runs or jobs until it is restarted."""
     stopped_at: float | None = None
 
 

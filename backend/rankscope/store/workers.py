@@ -19,7 +19,7 @@ class HostMemory(NamedTuple):
 
 
 WorkerState = Literal["online", "outdated", "draining", "lost", "stopped"]
-"""`outdated`: it runs code of an earlier installation, and takes no new runs and jobs."""
+"""`outdated`: it runs code of an earlier installation, and takes no new runs or jobs."""
 
 
 def register(

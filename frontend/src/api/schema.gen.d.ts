@@ -4211,7 +4211,7 @@ export interface components {
             };
             /**
              * Steps
-             * @description At which runs were evaluated, at most 100. A metric of evaluations has the part `at_STEP`, for any step.
+             * @description Steps at which runs were evaluated, at most 100. A metric of evaluations has the part `at_STEP`, for any step.
              */
             steps: number[];
         };

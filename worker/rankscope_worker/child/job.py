@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
             message = f"The job {kind} needs {library}, which it hides when it starts."
             write({"error": {"message": message, "next_step": "Report this error: RankScope's code must be fixed."}})
             return 0
-        # In a new process, which can import it. It keeps standard input, and with it the worker's hold on it.
+        # In a new process, which can import it. It keeps standard input, so the worker can still end it.
         os.environ[_CONTINUES] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "rankscope_worker.child.job", *argv])
     except RankScopeError as error:

@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
             return 0
         found = json.loads(request)
         if found["module"] == "job" and job.STACK[0] not in sys.modules:
-            # What jobs need in addition is imported late, because most workers never run a job that needs torch.
+            # Modules that only jobs need are imported late, because most workers never run a job that needs torch.
             _import(job.STACK)
             threads = _settle()
         pid = _fork(worker, found, descriptors) if threads == 1 else None

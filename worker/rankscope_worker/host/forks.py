@@ -1,7 +1,7 @@
 """Starts trainings and jobs as forks of a process that has imported torch (see `child/preloaded.py`). Linux only.
 
 A start falls back to a new process if the kernel lacks a required feature, if the preloaded process can't start or
-doesn't respond, or if the child needs another environment than the first one.
+doesn't respond, or if the child needs a different environment from the first one.
 """
 
 import contextlib

@@ -66,7 +66,7 @@ class Host:
         return self._stops > 0
 
     def is_outdated(self) -> bool:
-        """Whether RankScope was upgraded since this worker started. It then takes no new runs and jobs."""
+        """Whether RankScope was upgraded since this worker started. It then takes no new runs or jobs."""
         return self.forks.installation.is_outdated()
 
     @property

@@ -185,16 +185,14 @@ def _read(session: Session, wanted: list[str], group: str) -> tuple[list[Run], l
     run_ids = _checked(wanted)
     if group == "run" and len(run_ids) > _MOST_GROUPS:
         next_step = f"Compare at most {_MOST_GROUPS} runs, or up to {_MOST_RUNS} with group=seed."
-        raise BadInput([FieldProblem("runs", run_ids, f"has {len(run_ids)} runs, each on its own", next_step)])
+        raise BadInput([FieldProblem("runs", run_ids, f"has {len(run_ids)} runs, which are not grouped", next_step)])
     found = runs.find_runs(session, run_ids)
     configs = [RunConfig.stored(run.config) for run in found]
     if group == "run":
         return found, configs, single_groups(found, configs)
     groups = seed_groups(found, configs)
     if len(groups) > _MOST_GROUPS:
-        message = (
-            f"has {len(run_ids)} runs in {len(groups)} groups: only runs that differ in nothing but their seed group"
-        )
+        message = f"has {len(run_ids)} runs in {len(groups)} groups; runs are one group only if nothing but their seed differs"
         raise BadInput([FieldProblem("runs", run_ids, message, f"Compare runs of at most {_MOST_GROUPS} groups.")])
     return found, configs, groups
 

@@ -59,7 +59,9 @@ def start_probe(
 @needs("read")
 def get_probe(probe_id: JobId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> ProbeAnswer:
     """The measurement, or its progress. It is kept for ten minutes; what it has measured is part of later plans."""
-    missing = NotFound(f"There is no measurement {probe_id!r}; one is kept for ten minutes.", "Measure again.")
+    missing = NotFound(
+        f"There is no measurement {probe_id!r}; measurements are kept for ten minutes.", "Measure again."
+    )
     with reading(engine) as session:
         job = read_job(session, probe_id, PROBE, missing)
         message, next_step = why(

@@ -33,7 +33,7 @@ class FieldList(Shape):
     parts: dict[str, str]
     """The parts, described."""
     steps: list[int]
-    """At which runs were evaluated, at most 100. A metric of evaluations has the part `at_STEP`, for any step."""
+    """Steps at which runs were evaluated, at most 100. A metric of evaluations has the part `at_STEP`, for any step."""
 
 
 class RowHeadline(Shape):

@@ -22,7 +22,7 @@ _CHUNKS = 12
 """Limit for each run."""
 _EVENTS = 48
 _HIGHEST = 99
-# As text: SQLAlchemy would go through 48 statements for each request. With a recursive query in its place, SQLite reads every
+# As text: SQLAlchemy would go through 48 statements for each request. With a recursive query instead, SQLite reads every
 # event.
 _PLACES = text(" UNION ALL ".join(f"SELECT {number} AS number" for number in range(_EVENTS))).columns(
     column("number", Integer)

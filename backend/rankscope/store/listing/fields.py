@@ -240,7 +240,7 @@ def find_field(name: str) -> Field | None:
 
 
 def hint_for(name: str, metrics: Collection[str] = ()) -> str:
-    """What could be meant by a name that is not a field; empty if nothing resembles it."""
+    """Suggests fields for a name that is not one; empty if nothing resembles it."""
     parts = split_name(name) or [""]
     if parts[0] == "metrics" and AT_STEP.fullmatch(parts[-1]):
         return "Only metrics of evaluations, which begin with eval_, have values at a step."

@@ -1,7 +1,7 @@
 import { Button, Group, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 
-/** Reports what was done, with a button that takes it back. */
+/** Reports what was done, with a button that undoes it. */
 export function notifyWithUndo(message: string, onUndo: () => void, label = "Undo") {
   const id = notifications.show({
     color: "teal",

@@ -1,7 +1,7 @@
 import { useLayoutEffect } from "react";
 
 /**
- * Focuses what had the focus before a dialog opened, once it closes. Mantine's dialogs do so only if they are mounted
+ * Returns the focus to what had it before a dialog opened, once the dialog closes. Mantine's dialogs do so only if they are mounted
  * before they open, and dialogs here are loaded when they are first needed.
  */
 export function useFocusReturn(isOpen = true): void {

@@ -37,8 +37,8 @@ export function useRunActions() {
   const requeue = useMutation({
     mutationFn: (runs: Named[]) =>
       each(runs, (run) => unwrap(http.POST("/api/v1/runs/{run_id}/resume", path(run.id)))),
-    onSuccess: (_, runs) => notify(`${several(runs)}: at the end of the queue.`),
-    onError: (error) => notifyError("Could not put back into the queue", error),
+    onSuccess: (_, runs) => notify(`${several(runs)}: moved to the end of the queue.`),
+    onError: (error) => notifyError("Could not requeue", error),
     onSettled: (_, __, runs) => refresh(runs),
   });
   const stop = useMutation({

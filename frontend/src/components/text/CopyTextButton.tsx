@@ -6,7 +6,7 @@ interface CopyTextButtonProps {
   label?: string;
 }
 
-/** Copies the text, and says for a moment that it did. */
+/** Copies the text, and confirms it for a moment. */
 export const CopyTextButton = ({ text, label = "Copy" }: CopyTextButtonProps) => (
   <CopyButton value={text}>
     {({ copied, copy }) => (

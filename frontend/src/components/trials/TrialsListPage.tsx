@@ -19,7 +19,7 @@ interface TrialsListPageProps<Item extends Listed> {
   lead: string;
   query: UseQueryResult<Item[]>;
   actions: ReactNode;
-  /** What one is, shown while there is none. */
+  /** Explains what one is; shown while the list is empty. */
   empty: { title: string; text: string };
   /** First column: links to `${address}/${id}`. */
   address: "/sweeps" | "/experiments";

@@ -31,7 +31,7 @@ const TradeOffPanel = lazyPart(
   (part) => part.TradeOffPanel,
 );
 
-/** Up to 20 runs or groups side by side. Everything that is chosen is in the address. */
+/** Up to 20 runs or groups side by side. All choices are in the URL. */
 /** "9 groups of 45 runs", or "3 runs". */
 const counted = (runs: number, groups = runs): string =>
   groups < runs ? `${plural(groups, "group")} of ${runs} runs` : `${runs} runs`;

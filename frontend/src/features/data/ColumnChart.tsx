@@ -26,7 +26,7 @@ export function ColumnChart({ columns, target }: ColumnChartProps) {
   const column =
     charted.find((one) => one.name === chosen) ?? charted.find((one) => one.name === target) ?? charted[0];
   const lengths = column?.lengths;
-  // The most frequent of many different texts say nothing.
+  // The most frequent of many different texts are not informative.
   const wanted = kind ?? (column && column.distinct > mostBars ? "lengths" : "values");
   const shows = wanted === "lengths" && lengths ? "lengths" : column?.values.length ? "values" : "lengths";
   const figure = useMemo(() => {

@@ -18,7 +18,7 @@ export function DataPage() {
   useTitle("Data");
   const datasets = useQuery(datasetsQuery);
   const imports = useQuery(importsQuery);
-  // Shown together, so that nothing moves.
+  // Shown together, so that the layout does not shift.
   const isLoading = datasets.isPending || imports.isPending;
   // Older versions are on the page of their data set.
   const items = (datasets.data ?? []).filter(

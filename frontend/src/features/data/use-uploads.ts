@@ -14,7 +14,7 @@ export function useUploads(datasetId: string | null) {
       if (file.size > largestBytes) {
         notifyError(
           `${file.name} is too large`,
-          new Error(`It has ${bytes(file.size)}; at most ${bytes(largestBytes)} can be uploaded. Split it.`),
+          new Error(`It is ${bytes(file.size)}; at most ${bytes(largestBytes)} can be uploaded. Split it.`),
         );
         continue;
       }

@@ -18,7 +18,7 @@ export function ImportRunPage() {
   const send = useMutation({
     mutationFn: async (file: File) => {
       if (file.size > largestBytes)
-        throw new Error(`${file.name} has ${bytes(file.size)}; the limit is ${bytes(largestBytes)}.`);
+        throw new Error(`${file.name} is ${bytes(file.size)}; the limit is ${bytes(largestBytes)}.`);
       return unwrap(
         http.POST("/api/v1/runs/import", {
           body: file as unknown as string,

@@ -17,7 +17,7 @@ def counting(collate: Collate) -> Collate:
 def take_count(inputs: dict[str, Any], state: TrainerState) -> None:
     """Removes the number of tokens from a training batch, and adds it to the state, which checkpoints keep.
 
-    A training that goes on from a checkpoint without a count stays without one.
+    A training that continues from a checkpoint without a count has none.
     """
     count = inputs.pop(_COUNT, 0)
     if state.global_step == 0 or state.num_input_tokens_seen > 0:

@@ -1,4 +1,4 @@
-"""Values of evaluations by step in a table of their own, for filters and sorting. Filled from the events of every run."""
+"""Values of evaluations by step in a separate table, for filters and sorting. Filled from the events of every run."""
 
 import json
 import math

@@ -36,7 +36,7 @@ test("the points of a dark figure are not stored twice", () => {
   expect(changes).toEqual({ data: [{ line: { color: "#fff" } }], layout: { font: { color: "#fff" } } });
 });
 
-test("a report of 20 runs with the most metrics has less than 5 MB", () => {
+test("a report of 20 runs with the most metrics is smaller than 5 MB", () => {
   const [runs, metrics, points] = [20, 8, 400];
   const x = Array.from({ length: points }, (_, index) => 25 * index);
   const curves = Array.from({ length: runs }, (_, run) => ({

@@ -19,7 +19,7 @@ export interface ParameterRow {
   high: unknown;
   /** Of a range in a grid. */
   count: unknown;
-  /** Added or changed to another field, and not left since: that it is blank is no error yet. */
+  /** Added or changed to another field, and not left since: a blank one is not an error yet. */
   isFresh?: boolean;
 }
 

@@ -1,13 +1,13 @@
 /** At least three quarters of the time are left for the user's input. */
 const share = 4;
 
-/** The time between two drawings while events arrive: longer on a machine on which drawing takes long. */
+/** The time between two drawings while events arrive: longer where drawing is slow. */
 export class DrawingRest {
   private wantedMs = 0;
 
   constructor(private readonly longestMs: number) {}
 
-  /** Call it when a drawing starts: measures until the page is idle. Safari can't tell, and never rests longer. */
+  /** Call it when a drawing starts: measures until the page is idle. Safari can't measure it, so the time never grows there. */
   measure(): void {
     const began = performance.now();
     window.requestIdleCallback?.(

@@ -25,11 +25,11 @@ function shownValues(): number[] {
   return seen;
 }
 
-test("a value that changes four times a second is renewed once a second, with the newest", () => {
+test("a value that changes four times a second is updated once a second, with the newest", () => {
   expect(shownValues()).toEqual([0, 1, 4, 8, 12]);
 });
 
-test("on a page that needs half a second to draw it, it is renewed every two seconds", () => {
+test("on a page that needs half a second to draw it, it is updated every two seconds", () => {
   window.requestIdleCallback = (done) => setTimeout(done, 500) as unknown as number; // which jsdom does not have
   expect(shownValues()).toEqual([0, 1, 8, 12]);
   Reflect.deleteProperty(window, "requestIdleCallback");

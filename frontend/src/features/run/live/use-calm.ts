@@ -3,20 +3,20 @@ import { DrawingRest } from "./drawing-rest";
 
 const longestRestMs = 4000;
 
-/** The value, renewed at most once every `restMs`, less often where drawing it takes long; 0: at once. */
+/** The value, updated at most once every `restMs`, less often where drawing it is slow; 0: immediately. */
 export function useCalm<T>(value: T, restMs: number): T {
   const [calm, setCalm] = useState(value);
   const [rest] = useState(() => new DrawingRest(longestRestMs));
-  const renewedAt = useRef(Number.NEGATIVE_INFINITY);
+  const updatedAt = useRef(Number.NEGATIVE_INFINITY);
   useEffect(() => {
     if (Object.is(value, calm)) return;
-    const renew = () => {
-      renewedAt.current = performance.now();
+    const update = () => {
+      updatedAt.current = performance.now();
       setCalm(() => value);
       rest.measure();
     };
     const waitsMs = restMs === 0 ? 0 : rest.atLeast(restMs);
-    const timer = setTimeout(renew, Math.max(0, renewedAt.current + waitsMs - performance.now()));
+    const timer = setTimeout(update, Math.max(0, updatedAt.current + waitsMs - performance.now()));
     return () => clearTimeout(timer);
   }, [value, calm, restMs, rest]);
   return restMs === 0 ? value : calm;

@@ -13,7 +13,7 @@ export interface Asked {
 }
 
 interface ConfirmSelectedProps {
-  /** Null: nothing is asked. */
+  /** Null: the dialog is closed. */
   asked: Asked | null;
   onClose: () => void;
   onDone: () => void;
@@ -21,7 +21,7 @@ interface ConfirmSelectedProps {
 
 /** Asks before the selected runs are stopped or deleted, and says which of them it will be. */
 export function ConfirmSelected({ asked, onClose, onDone }: ConfirmSelectedProps) {
-  // What was asked last, so that the text stays while the dialog closes.
+  // The last question, so that the text stays while the dialog closes.
   const [last, setLast] = useState(asked);
   if (asked && asked !== last) setLast(asked);
   const { stop, remove } = useRunActions();
