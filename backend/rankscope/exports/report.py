@@ -78,9 +78,9 @@ def _facts(run: ExportedRun) -> str:
         ("Steps", f"{run.step} of {run.total_steps or 'unknown'}"),
         (
             f"Best {headline.title}",
-            "none" if headline.best is None else f"{headline.best:.5g} at step {headline.best_step}",
+            "none" if headline.best is None else f"{_short(headline.best)} at step {headline.best_step}",
         ),
-        (f"Last {headline.title}", "none" if last is None else f"{last.last:.5g} at step {last.last_step}"),
+        (f"Last {headline.title}", "none" if last is None else f"{_short(last.last)} at step {last.last_step}"),
         ("Live components", "none" if run.live is None else f"{run.live:,}"),
         ("Mean rank", "none" if run.mean_rank is None else f"{run.mean_rank:.2f}"),
         ("Trained parameters", _count(run.trained_parameters)),
@@ -88,6 +88,11 @@ def _facts(run: ExportedRun) -> str:
         ("Attempts", str(run.attempt)),
     ]
     return "<h2>Result</h2>" + _table(rows)
+
+
+def _short(value: float | str) -> str:
+    """Values that are not finite are text already."""
+    return value if isinstance(value, str) else f"{value:.5g}"
 
 
 def _ranks(run: ExportedRun, frames: list[StoredRanks]) -> str:

@@ -49,7 +49,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def run_id(launch: Callable[..., str], server: Server) -> str:
-    """A run of four modules with a NaN loss, one pruning, a warning, a log and an adapter."""
+    """A run of four modules with a NaN loss and a NaN accuracy, one pruning, a warning, a log and an adapter."""
     run_id = launch(name=NAME)
     engine: Engine = server.app.state.resources.engine
     claimed: Claim | None = claim(engine)
@@ -74,8 +74,8 @@ def run_id(launch: Callable[..., str], server: Server) -> str:
         [
             modules(),
             MetricsEvent(step=1, values={"train_loss": 0.7}),
-            MetricsEvent(step=2, values={"train_loss": math.nan, "eval_accuracy": 0.81}),
-            MetricsEvent(step=3, values={"train_loss": 0.5}),
+            MetricsEvent(step=2, values={"train_loss": math.nan, "eval_accuracy": 0.8100000001}),
+            MetricsEvent(step=3, values={"train_loss": 0.5, "eval_accuracy": math.nan}),
             snapshot,
             PruneEvent(
                 step=3,
@@ -105,6 +105,7 @@ def test_the_report_is_self_contained_and_complete(api: httpx.Client, run_id: st
     assert "It has not ended" in page.text
     assert "The loss is nan at step 2. Lower learning_rate." in page.text
     assert "0.81 at step 2" in page.text
+    assert "NaN at step 3" in page.text
     assert page.tags.count("svg") == 4  # heatmap, budget, loss, evaluation
     assert page.tags.count("rect") == 4  # one per module
     assert "×" in page.text  # the module at rank 0
@@ -161,7 +162,8 @@ def test_the_bundle_is_complete(api: httpx.Client, run_id: str) -> None:
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     metrics = list(csv.DictReader(io.StringIO(files["metrics.csv"])))
     assert [(line["metric"], line["step"], line["value"]) for line in metrics] == [
-        ("eval_accuracy", "2", "0.81"),
+        ("eval_accuracy", "2", "0.8100000001"),
+        ("eval_accuracy", "3", "nan"),
         ("train_loss", "1", "0.7"),
         ("train_loss", "2", "nan"),
         ("train_loss", "3", "0.5"),
