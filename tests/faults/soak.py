@@ -28,7 +28,7 @@ _STEADY = ("api", "w0")
 """Processes that are never killed, so that their memory can be tracked."""
 _MEMORY_GROWTH, _HANDLE_GROWTH = 0.05, 8
 _RUNS_PER_MINUTE = 20
-"""At least. 200 runs fill the server's caches, 12 MiB, which must happen before the memory is compared."""
+"""At least: the server's caches must be full before its memory is compared."""
 
 
 @dataclass

@@ -24,7 +24,7 @@ class Installation:
         self._lock = threading.Lock()
 
     def is_outdated(self) -> bool:
-        """Whether other code has been installed since the start. Logs the first time. Takes 5 ms."""
+        """Whether other code has been installed since the start. Logs the first time."""
         with self._lock:
             if not self._is_outdated and installed_code() != self.code:
                 self._is_outdated = True

@@ -73,8 +73,8 @@ def _database_and_workers(resources: Resources, now: float) -> tuple[ServiceStat
     if outdated:
         return database, ServiceState(
             ok=False,
-            message=f"RankScope was upgraded while worker {', '.join(outdated)} was running. It takes no new runs or jobs.",
-            next_step="Restart it. If `rankscope up` started it, restart `rankscope up`.",
+            message=f"RankScope was upgraded while workers were running. They take no new runs or jobs: {', '.join(outdated)}.",
+            next_step="Restart each of them. If `rankscope up` started one, restart `rankscope up`.",
         )
     if online:
         return database, ServiceState(ok=True, message=f"{online} online.")

@@ -1,6 +1,7 @@
 """Who may sign in, from where, and the cookies and headers of responses."""
 
 import http.client
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from rankscope.api.guard.auth import Gatekeeper
 from rankscope.api.guard.sessions import COOKIE_MAX_AGE_S, Sessions, cookie_name
 from rankscope.settings import Settings
+from rankscope.store.database.engine import writing
+from rankscope.store.workers import heartbeat, register
 from tests.backend.conftest import Server
 from tests.stack import TOKEN
 
@@ -259,6 +262,17 @@ def test_health_without_sign_in_returns_only_the_status(visitor: httpx.Client, a
     assert visitor.get("/api/v1/system/health").json() == {"status": "degraded"}
     health = api.get("/api/v1/system/health").json()
     assert (health["database"]["ok"], health["broker"]["ok"], health["workers"]["ok"]) == (True, True, False)
+
+
+def test_health_names_the_workers_that_run_code_from_before_an_upgrade(server: Server, api: httpx.Client) -> None:
+    with writing(server.app.state.resources.engine) as session:
+        for name in ("new", "old-1", "old-2"):
+            register(session, name=name, host="h", pid=1, version="1", slots=1, gpus=[], now=time.time())
+            is_outdated = name != "new"
+            heartbeat(session, name, now=time.time(), gpus=[], is_draining=False, is_outdated=is_outdated)
+    state = api.get("/api/v1/system/health").json()["workers"]
+    assert (state["ok"], "They take no new runs or jobs: old-1, old-2." in state["message"]) == (False, True)
+    assert "Restart each of them." in state["next_step"]
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/session", "/api/v1/runs"])
